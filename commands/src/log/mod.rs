@@ -1,0 +1,1 @@
+//! The command log: in process and on Kafka.

@@ -1,0 +1,1 @@
+//! Metrics of this crate, each declared once with its unit and meaning.

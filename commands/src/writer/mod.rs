@@ -1,0 +1,1 @@
+//! One writer per partition: batches of commands become events in one transaction.

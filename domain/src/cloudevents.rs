@@ -1,0 +1,1 @@
+//! Events on Kafka: CloudEvents 1.0 binary mode.

@@ -1,0 +1,82 @@
+//! The union of commands and their record on the command log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::actor::Actor;
+use crate::broadcast::BroadcastCommand;
+use crate::ids::{CommandId, CorrelationId, EventId, SellerId, StreamKey};
+use crate::order::OrderCommand;
+use crate::spotlight::SpotlightCommand;
+
+/// Any command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Command {
+    /// To a broadcast.
+    Broadcast {
+        /// What.
+        command: BroadcastCommand,
+    },
+    /// To a spotlight.
+    Spotlight {
+        /// What.
+        command: SpotlightCommand,
+    },
+    /// To an order.
+    Order {
+        /// What.
+        command: OrderCommand,
+    },
+}
+
+/// A command as the command log holds it; JSON, one per record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRecord {
+    /// What a repeat is recognised by.
+    pub command_id: CommandId,
+    /// On whose behalf.
+    pub seller: SellerId,
+    /// The unit of order, which is the log's key: the spotlight, else the broadcast.
+    pub key: StreamKey,
+    /// What this command belongs to.
+    pub correlation: CorrelationId,
+    /// The event that led to it, where onair issued it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation: Option<EventId>,
+    /// W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Who issued it.
+    pub actor: Actor,
+    /// When it was issued, by the issuer's clock; for reading only, no decision uses it.
+    pub issued_at: Timestamp,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What a decision may use besides state: every value comes from the record, and `decided_at` from
+/// the writer's batch (design rule 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The command.
+    pub command_id: CommandId,
+    /// On whose behalf.
+    pub seller: SellerId,
+    /// Who issued it.
+    pub actor: Actor,
+    /// The writer's one time of the batch, monotone per partition.
+    pub decided_at: Timestamp,
+}
+
+impl CommandRecord {
+    /// What its decision may use.
+    pub fn context(&self, decided_at: Timestamp) -> Context {
+        Context {
+            command_id: self.command_id,
+            seller: self.seller.clone(),
+            actor: self.actor.clone(),
+            decided_at,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the log makes of a command: the one place where commands become events.
+
+use crate::Timestamp;
+use crate::broadcast::BroadcastError;
+use crate::command::{Command, CommandRecord, Context};
+use crate::desk::Desk;
+use crate::event::{Event, StreamId};
+use crate::ids::{BroadcastId, SpotlightId};
+use crate::order::{Order, OrderCommand, OrderDecision, OrderError};
+use crate::reservation::{Reservation, ReservationError};
+use crate::spotlight::{SpotlightCommand, SpotlightError, SpotlightEvent, VoidCause};
+
+/// A business *no*: recorded in the inbox beside the command, never an error of the writer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// By a broadcast.
+    #[error(transparent)]
+    Broadcast(#[from] BroadcastError),
+    /// By a spotlight.
+    #[error(transparent)]
+    Spotlight(#[from] SpotlightError),
+    /// By an order.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// By a reservation.
+    #[error(transparent)]
+    Reservation(#[from] ReservationError),
+}
+
+impl Refusal {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Broadcast(error) => error.code(),
+            Self::Spotlight(error) => error.code(),
+            Self::Order(error) => error.code(),
+            Self::Reservation(_) => "already_ended",
+        }
+    }
+}
+
+/// The outcome of one command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The facts, in order; empty for a repeat and for most refusals.
+    pub events: Vec<(StreamId, Event)>,
+    /// The *no*, if it was one.
+    pub refusal: Option<Refusal>,
+}
+
+/// Decides a command against the state of its key. The caller applies the events to `desk` once
+/// they are stored.
+pub fn decide(desk: &Desk, record: &CommandRecord, decided_at: Timestamp) -> Decision {
+    let context = record.context(decided_at);
+    match &record.command {
+        Command::Broadcast { command } => {
+            let stream = StreamId::broadcast(BroadcastId(record.key.0));
+            let decided = desk.broadcast.decide(command, &context);
+            outcome(decided.map(|events| {
+                events.into_iter().map(|event| (stream.clone(), Event::Broadcast(event))).collect()
+            }))
+        }
+        Command::Spotlight { command } => decide_spotlight(desk, record, command, &context),
+        Command::Order { command } => outcome(decide_order(desk, record, command, &context)),
+    }
+}
+
+fn outcome<E: Into<Refusal>>(decided: Result<Vec<(StreamId, Event)>, E>) -> Decision {
+    match decided {
+        Ok(events) => Decision { events, refusal: None },
+        Err(refusal) => Decision { events: vec![], refusal: Some(refusal.into()) },
+    }
+}
+
+fn on_spotlight(record: &CommandRecord, event: SpotlightEvent) -> (StreamId, Event) {
+    (StreamId::spotlight(SpotlightId(record.key.0)), Event::Spotlight(event))
+}
+
+/// A narrowing command holds an entry of the gate: whatever the log says, an event ends it (design
+/// rules 4 and 11).
+fn decide_spotlight(
+    desk: &Desk,
+    record: &CommandRecord,
+    command: &SpotlightCommand,
+    context: &Context,
+) -> Decision {
+    let mut decision = outcome(
+        desk.spotlight
+            .decide(command, &desk.ledger, context)
+            .map(|events| events.into_iter().map(|event| on_spotlight(record, event)).collect()),
+    );
+    if let Some(admission) = command.admission() {
+        let cause =
+            if decision.refusal.is_some() { VoidCause::Refused } else { VoidCause::Duplicate };
+        if decision.events.is_empty() {
+            let voided = SpotlightEvent::AdmissionVoided {
+                spotlight_id: SpotlightId(record.key.0),
+                entry: record.command_id.0,
+                epoch: admission.epoch,
+                admission_no: admission.number,
+                cause,
+            };
+            decision.events.push(on_spotlight(record, voided));
+        }
+    }
+    decision
+}
+
+fn decide_order(
+    desk: &Desk,
+    record: &CommandRecord,
+    command: &OrderCommand,
+    context: &Context,
+) -> Result<Vec<(StreamId, Event)>, Refusal> {
+    let scene = desk.scene(command);
+    let nothing = Order::default();
+    let order = desk.orders.get(&command.order_id()).map_or(&nothing, |known| &known.order);
+    let decided = order.decide(command, &scene, context)?;
+    Ok(spread(record, command, scene.reservation, decided)?)
+}
+
+/// Puts an order's decision onto its streams: what was accepted, then the units, then the rest.
+fn spread(
+    record: &CommandRecord,
+    command: &OrderCommand,
+    reservation: &Reservation,
+    decided: OrderDecision,
+) -> Result<Vec<(StreamId, Event)>, ReservationError> {
+    let order = StreamId::order(command.order_id());
+    let mut events: Vec<(StreamId, Event)> =
+        decided.order.into_iter().map(|event| (order.clone(), Event::Order(event))).collect();
+    if let Some(command_to_reservation) = decided.reservation {
+        let event = Event::Reservation(reservation.decide(&command_to_reservation)?);
+        let stream = StreamId::reservation(command.order_id());
+        let is_place = matches!(command, OrderCommand::PlaceOrder { .. });
+        let at = if is_place { events.len().min(1) } else { events.len() };
+        events.insert(at, (stream, event));
+    }
+    events.extend(decided.spotlight.into_iter().map(|event| on_spotlight(record, event)));
+    Ok(events)
+}

@@ -1,0 +1,158 @@
+//! The stock of one spotlight as the log knows it; the second and last oversell check.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::ids::{Sku, SpotlightId, ViewerRef};
+use crate::line::{Line, Lines};
+use crate::reservation::ReservationEvent;
+use crate::spotlight::SpotlightEvent;
+
+/// The stock of one SKU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Units that may be held and sold.
+    pub limit: i64,
+    /// Units in open reservations.
+    pub held: i64,
+    /// Units in confirmed reservations.
+    pub confirmed: i64,
+}
+
+impl LedgerRow {
+    /// Units that nobody holds.
+    pub const fn free(&self) -> i64 {
+        self.limit - self.held - self.confirmed
+    }
+
+    /// `held ≥ 0`, `confirmed ≥ 0`, `held + confirmed ≤ limit` (invariant I1).
+    pub const fn is_sound(&self) -> bool {
+        self.held >= 0 && self.confirmed >= 0 && self.free() >= 0
+    }
+}
+
+/// The stock of one spotlight.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ledger {
+    /// By SKU.
+    pub rows: BTreeMap<Sku, LedgerRow>,
+}
+
+/// A change of one SKU's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerDelta {
+    /// Of which spotlight.
+    pub spotlight: SpotlightId,
+    /// Of which SKU.
+    pub sku: Sku,
+    /// Added to the limit.
+    pub limit: i64,
+    /// Added to what is held.
+    pub held: i64,
+    /// Added to what is confirmed.
+    pub confirmed: i64,
+}
+
+/// A change of the units that one viewer holds and has bought in one spotlight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitsDelta {
+    /// Of which spotlight.
+    pub spotlight: SpotlightId,
+    /// Of which viewer.
+    pub viewer: ViewerRef,
+    /// Added to the viewer's units.
+    pub units: i64,
+}
+
+impl Ledger {
+    /// The row of a SKU.
+    pub fn get(&self, sku: &Sku) -> Option<&LedgerRow> {
+        self.rows.get(sku)
+    }
+
+    /// Whether all lines fit.
+    pub fn has_room(&self, lines: &Lines) -> bool {
+        lines.iter().all(|line| self.get(&line.sku).is_some_and(|row| row.free() >= units_of(line)))
+    }
+
+    /// Takes a change in.
+    pub fn apply(&mut self, delta: &LedgerDelta) {
+        let row = self.rows.entry(delta.sku.clone()).or_default();
+        row.limit = row.limit.saturating_add(delta.limit);
+        row.held = row.held.saturating_add(delta.held);
+        row.confirmed = row.confirmed.saturating_add(delta.confirmed);
+    }
+
+    /// Whether every row is sound (invariant I1).
+    pub fn is_sound(&self) -> bool {
+        self.rows.values().all(LedgerRow::is_sound)
+    }
+}
+
+fn units_of(line: &Line) -> i64 {
+    i64::from(line.quantity.get())
+}
+
+/// What an event changes in the ledger: the one definition that the writer, the projections, the
+/// invariants and a rebuild share.
+pub fn ledger_deltas(event: &Event) -> Vec<LedgerDelta> {
+    match event {
+        Event::Spotlight(SpotlightEvent::SpotlightScheduled { terms }) => terms
+            .skus
+            .iter()
+            .map(|sku| LedgerDelta {
+                spotlight: terms.spotlight_id,
+                sku: sku.sku.clone(),
+                limit: i64::from(sku.limited_quantity),
+                held: 0,
+                confirmed: 0,
+            })
+            .collect(),
+        Event::Spotlight(SpotlightEvent::StockAdjusted { spotlight_id, sku, delta, .. }) => {
+            vec![LedgerDelta {
+                spotlight: *spotlight_id,
+                sku: sku.clone(),
+                limit: *delta,
+                held: 0,
+                confirmed: 0,
+            }]
+        }
+        Event::Reservation(event) => {
+            let (held, confirmed) = match event {
+                ReservationEvent::StockReserved { .. } => (1, 0),
+                ReservationEvent::ReservationConfirmed { .. } => (-1, 1),
+                ReservationEvent::ReservationReleased { .. } => (-1, 0),
+            };
+            event
+                .lines()
+                .iter()
+                .map(|line| LedgerDelta {
+                    spotlight: event.spotlight_id(),
+                    sku: line.sku.clone(),
+                    limit: 0,
+                    held: held * units_of(line),
+                    confirmed: confirmed * units_of(line),
+                })
+                .collect()
+        }
+        _ => vec![],
+    }
+}
+
+/// What an event changes in a viewer's units.
+pub fn units_delta(event: &Event) -> Option<UnitsDelta> {
+    let Event::Reservation(event) = event else { return None };
+    let sign = match event {
+        ReservationEvent::StockReserved { .. } => 1,
+        ReservationEvent::ReservationReleased { .. } => -1,
+        ReservationEvent::ReservationConfirmed { .. } => return None,
+    };
+    Some(UnitsDelta {
+        spotlight: event.spotlight_id(),
+        viewer: event.viewer_ref().clone(),
+        units: sign * i64::from(event.lines().units()),
+    })
+}

@@ -1,0 +1,425 @@
+//! The decisions of an order: which facts a command leads to, on its own stream, on its
+//! reservation's and on its spotlight's.
+
+use super::command::PlaceOrder;
+use super::event::Accepted;
+use super::{Order, OrderCommand, OrderEnd, OrderError, OrderEvent, OrderReason};
+use crate::Timestamp;
+use crate::actor::Role;
+use crate::admission::Admission;
+use crate::command::Context;
+use crate::ledger::Ledger;
+use crate::line::total;
+use crate::money::Money;
+use crate::payment::{DeclineKind, PaymentResult, PaymentStatus};
+use crate::personal::Personal;
+use crate::reservation::{ReleaseReason, Reservation, ReservationCommand};
+use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
+
+/// What an order's decision looks at besides the order.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Its spotlight.
+    pub spotlight: &'a Spotlight,
+    /// The spotlight's stock.
+    pub ledger: &'a Ledger,
+    /// Units that the viewer holds and has bought in the spotlight.
+    pub viewer_units: i64,
+    /// The order's reservation.
+    pub reservation: &'a Reservation,
+}
+
+/// The facts that a command leads to, by stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderDecision {
+    /// On the order's stream.
+    pub order: Vec<OrderEvent>,
+    /// On the reservation's stream.
+    pub reservation: Option<ReservationCommand>,
+    /// On the spotlight's stream.
+    pub spotlight: Vec<SpotlightEvent>,
+}
+
+impl OrderDecision {
+    fn of(order: Vec<OrderEvent>) -> Self {
+        Self { order, ..Self::default() }
+    }
+
+    fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
+        let reservation = held.then_some(ReservationCommand::Release { reason });
+        Self { order, reservation, ..Self::default() }
+    }
+}
+
+impl Order {
+    /// What a command leads to; a repeat leads to nothing.
+    ///
+    /// # Errors
+    /// [`OrderError`] where the command is refused.
+    pub fn decide(
+        &self,
+        command: &OrderCommand,
+        scene: &Scene<'_>,
+        context: &Context,
+    ) -> Result<OrderDecision, OrderError> {
+        match command {
+            OrderCommand::PlaceOrder { place } => self.place(place, scene, context),
+            OrderCommand::FailParked { place } => self.fail_parked(place, scene, context),
+            OrderCommand::RecordPayment { attempt, result, .. } => {
+                self.record_payment(*attempt, result, scene)
+            }
+            OrderCommand::ExpireHold { .. } => self.expire(scene, context),
+            OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),
+        }
+    }
+
+    fn accepted(&self) -> Result<&Accepted, OrderError> {
+        self.accepted.as_deref().ok_or(OrderError::NotFound)
+    }
+
+    fn place(
+        &self,
+        place: &PlaceOrder,
+        scene: &Scene<'_>,
+        context: &Context,
+    ) -> Result<OrderDecision, OrderError> {
+        let admission = place.admission.ok_or(OrderError::NotAdmitted)?;
+        if let Some(known) = self.accepted.as_deref() {
+            return Ok(repeated(place, &known.admission, &admission));
+        }
+        let accepted = accept(place, admission, scene, context)?;
+        let order_id = place.order_id;
+        let failure = refusal(place, scene, context.decided_at);
+        let amount = accepted.total;
+        let mut order = vec![OrderEvent::OrderAccepted { accepted: Box::new(accepted) }];
+        if let Some(reason) = failure {
+            order.push(OrderEvent::OrderFailed { order_id, reason });
+            return Ok(OrderDecision {
+                order,
+                reservation: None,
+                spotlight: vec![void(place, &admission, VoidCause::NotReserved)],
+            });
+        }
+        if let Some(choice) = &place.payment {
+            order.push(OrderEvent::PaymentRequested {
+                order_id,
+                attempt: 1,
+                provider: choice.provider.clone(),
+                method: choice.method.clone(),
+                amount,
+            });
+        }
+        let reserve = ReservationCommand::Reserve {
+            order_id,
+            spotlight_id: place.spotlight_id,
+            viewer_ref: place.viewer_ref.clone(),
+            lines: place.lines.clone(),
+            epoch: admission.epoch,
+            admission_no: admission.number,
+            deadline: deadline(scene, context.decided_at),
+        };
+        Ok(OrderDecision { order, reservation: Some(reserve), spotlight: vec![] })
+    }
+
+    fn fail_parked(
+        &self,
+        place: &PlaceOrder,
+        scene: &Scene<'_>,
+        context: &Context,
+    ) -> Result<OrderDecision, OrderError> {
+        if self.accepted.is_some() {
+            return Ok(OrderDecision::default());
+        }
+        let admission = place.admission.ok_or(OrderError::NotAdmitted)?;
+        let accepted = accept(place, admission, scene, context)?;
+        Ok(OrderDecision {
+            order: vec![
+                OrderEvent::OrderAccepted { accepted: Box::new(accepted) },
+                OrderEvent::OrderFailed { order_id: place.order_id, reason: OrderReason::Parked },
+            ],
+            reservation: None,
+            spotlight: vec![void(place, &admission, VoidCause::Parked)],
+        })
+    }
+
+    fn record_payment(
+        &self,
+        attempt: u32,
+        result: &PaymentResult,
+        scene: &Scene<'_>,
+    ) -> Result<OrderDecision, OrderError> {
+        let accepted = self.accepted()?;
+        if let PaymentResult::Refunded { amount } = result {
+            return self.refunded(attempt, *amount);
+        }
+        if attempt != self.attempt {
+            return Ok(OrderDecision::default());
+        }
+        if let PaymentResult::Authorized { amount, .. } | PaymentResult::Captured { amount } =
+            result
+            && *amount != accepted.total
+        {
+            return Err(OrderError::AmountMismatch);
+        }
+        Ok(match result {
+            PaymentResult::Authorized { amount, reference } => {
+                self.authorized(attempt, *amount, reference.clone())
+            }
+            PaymentResult::Captured { amount } => self.captured(attempt, *amount, scene),
+            PaymentResult::Declined { kind, code } => self.declined(attempt, *kind, code, scene),
+            PaymentResult::Unknown => self.unknown(attempt),
+            PaymentResult::CaptureFailed { code } => self.capture_failed(attempt, code, scene),
+            PaymentResult::Voided => self.voided(attempt, scene),
+            PaymentResult::Refunded { .. } => OrderDecision::default(),
+        })
+    }
+
+    fn authorized(&self, attempt: u32, amount: Money, reference: Option<String>) -> OrderDecision {
+        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
+        match self.payment {
+            PaymentStatus::Requested | PaymentStatus::RequiresAction | PaymentStatus::Unknown => {
+                OrderDecision::of(vec![OrderEvent::PaymentAuthorized {
+                    order_id: accepted.order_id,
+                    attempt,
+                    amount,
+                    personal: Personal { payment_reference: reference, ..Personal::default() },
+                }])
+            }
+            _ => OrderDecision::default(),
+        }
+    }
+
+    /// Money arrived: for an order that still holds its units it is a sale, for any other it goes
+    /// back.
+    fn captured(&self, attempt: u32, amount: Money, scene: &Scene<'_>) -> OrderDecision {
+        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
+        if !self.payment.is_open() {
+            return OrderDecision::default();
+        }
+        let order_id = accepted.order_id;
+        let captured = OrderEvent::PaymentCaptured { order_id, attempt, amount };
+        if self.end == OrderEnd::Open && scene.reservation.hold().is_some() {
+            return OrderDecision {
+                order: vec![captured, OrderEvent::OrderConfirmed { order_id }],
+                reservation: Some(ReservationCommand::Confirm),
+                spotlight: vec![],
+            };
+        }
+        let reason = self.reason.unwrap_or(OrderReason::LatePayment);
+        let mut order = vec![captured];
+        if self.end == OrderEnd::Open {
+            order.push(OrderEvent::OrderFailed { order_id, reason: OrderReason::LatePayment });
+        }
+        order.push(OrderEvent::RefundRequested {
+            order_id,
+            attempt: self.refund_attempt.saturating_add(1),
+            amount,
+            reason,
+        });
+        OrderDecision::of(order)
+    }
+
+    fn declined(
+        &self,
+        attempt: u32,
+        kind: DeclineKind,
+        code: &str,
+        scene: &Scene<'_>,
+    ) -> OrderDecision {
+        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
+        if !self.payment.is_open() || self.payment == PaymentStatus::Authorized {
+            return OrderDecision::default();
+        }
+        let order_id = accepted.order_id;
+        let held = scene.reservation.hold().is_some();
+        let code = code.to_owned();
+        let declined = OrderEvent::PaymentDeclined { order_id, attempt, kind, code };
+        if self.end != OrderEnd::Open || (kind == DeclineKind::Soft && held) {
+            return OrderDecision::of(vec![declined]);
+        }
+        let failed = OrderEvent::OrderFailed { order_id, reason: OrderReason::PaymentDeclined };
+        OrderDecision::releasing(vec![declined, failed], held, ReleaseReason::PaymentFailed)
+    }
+
+    fn unknown(&self, attempt: u32) -> OrderDecision {
+        match (self.accepted(), self.payment) {
+            (Ok(accepted), PaymentStatus::Requested) => {
+                let order_id = accepted.order_id;
+                OrderDecision::of(vec![OrderEvent::PaymentUnknown { order_id, attempt }])
+            }
+            _ => OrderDecision::default(),
+        }
+    }
+
+    fn capture_failed(&self, attempt: u32, code: &str, scene: &Scene<'_>) -> OrderDecision {
+        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
+        if self.payment != PaymentStatus::Authorized {
+            return OrderDecision::default();
+        }
+        let order_id = accepted.order_id;
+        let mut order =
+            vec![OrderEvent::CaptureFailed { order_id, attempt, code: code.to_owned() }];
+        if self.end == OrderEnd::Open {
+            order.push(OrderEvent::OrderCancelled {
+                order_id,
+                reason: OrderReason::CaptureFailed,
+                personal: Personal::default(),
+            });
+        }
+        let held = scene.reservation.hold().is_some();
+        OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
+    }
+
+    fn voided(&self, attempt: u32, scene: &Scene<'_>) -> OrderDecision {
+        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
+        if !self.payment.is_open() {
+            return OrderDecision::default();
+        }
+        let order_id = accepted.order_id;
+        let mut order = vec![OrderEvent::PaymentVoided { order_id, attempt }];
+        if self.end == OrderEnd::Open {
+            let reason = if self.payment == PaymentStatus::Authorized {
+                OrderReason::LatePayment
+            } else {
+                OrderReason::PaymentTimeout
+            };
+            order.push(OrderEvent::OrderFailed { order_id, reason });
+        }
+        let held = scene.reservation.hold().is_some();
+        OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
+    }
+
+    fn refunded(&self, attempt: u32, amount: Money) -> Result<OrderDecision, OrderError> {
+        let order_id = self.accepted()?.order_id;
+        if attempt != self.refund_attempt || self.refunded_minor >= self.refund_asked_minor {
+            return Ok(OrderDecision::default());
+        }
+        if self.refunded_minor.saturating_add(amount.minor) > self.refund_asked_minor {
+            return Err(OrderError::AmountMismatch);
+        }
+        Ok(OrderDecision::of(vec![OrderEvent::OrderRefunded { order_id, attempt, amount }]))
+    }
+
+    /// The hold has run out. An order whose payment is under way gives its units back and waits for
+    /// the provider's final answer; an authorised one is left to its capture.
+    fn expire(&self, scene: &Scene<'_>, context: &Context) -> Result<OrderDecision, OrderError> {
+        let accepted = self.accepted()?;
+        let Some(hold) = scene.reservation.hold() else { return Ok(OrderDecision::default()) };
+        if hold.deadline > context.decided_at {
+            return Err(OrderError::HoldOpen);
+        }
+        let order_id = accepted.order_id;
+        let order = match self.payment {
+            PaymentStatus::Authorized => return Ok(OrderDecision::default()),
+            PaymentStatus::Requested | PaymentStatus::RequiresAction | PaymentStatus::Unknown => {
+                vec![]
+            }
+            PaymentStatus::Declined => {
+                vec![OrderEvent::OrderFailed { order_id, reason: OrderReason::PaymentDeclined }]
+            }
+            _ => vec![OrderEvent::OrderFailed { order_id, reason: OrderReason::HoldExpired }],
+        };
+        Ok(OrderDecision::releasing(order, true, ReleaseReason::HoldExpired))
+    }
+
+    fn cancel(
+        &self,
+        text: Option<String>,
+        scene: &Scene<'_>,
+        context: &Context,
+    ) -> Result<OrderDecision, OrderError> {
+        let accepted = self.accepted()?;
+        let by_viewer = context.actor.role == Role::Viewer;
+        if by_viewer && context.actor.subject.as_deref() != Some(accepted.viewer_ref.as_str()) {
+            return Err(OrderError::NotFound);
+        }
+        match self.end {
+            OrderEnd::Open => {}
+            OrderEnd::Cancelled => return Ok(OrderDecision::default()),
+            OrderEnd::Confirmed => return Err(OrderError::AlreadyConfirmed),
+            OrderEnd::Failed => return Err(OrderError::AlreadyEnded),
+        }
+        let cancelled = OrderEvent::OrderCancelled {
+            order_id: accepted.order_id,
+            reason: if by_viewer {
+                OrderReason::CancelledByViewer
+            } else {
+                OrderReason::CancelledByHost
+            },
+            personal: Personal::text(text),
+        };
+        let held = scene.reservation.hold().is_some();
+        Ok(OrderDecision::releasing(vec![cancelled], held, ReleaseReason::Cancelled))
+    }
+}
+
+/// The order is known: its own entry is fine, another entry of it is given back.
+fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission) -> OrderDecision {
+    let spotlight = if (known.epoch, known.number) == (repeat.epoch, repeat.number) {
+        vec![]
+    } else {
+        vec![void(place, repeat, VoidCause::Duplicate)]
+    };
+    OrderDecision { spotlight, ..OrderDecision::default() }
+}
+
+fn void(place: &PlaceOrder, admission: &Admission, cause: VoidCause) -> SpotlightEvent {
+    SpotlightEvent::AdmissionVoided {
+        spotlight_id: place.spotlight_id,
+        entry: place.order_id.0,
+        epoch: admission.epoch,
+        admission_no: admission.number,
+        cause,
+    }
+}
+
+/// The price by the version that was sold (design rule 12).
+fn accept(
+    place: &PlaceOrder,
+    admission: Admission,
+    scene: &Scene<'_>,
+    context: &Context,
+) -> Result<Accepted, OrderError> {
+    let terms = scene
+        .spotlight
+        .terms
+        .as_deref()
+        .filter(|terms| terms.seller == context.seller)
+        .ok_or(OrderError::NotFound)?;
+    let version = admission.offer_version;
+    let offer = scene.spotlight.offers.get(&version).ok_or(OrderError::UnknownOffer(version))?;
+    let lines = offer.price(&place.lines);
+    let total = total(&lines).map_err(OrderError::Total)?;
+    Ok(Accepted {
+        order_id: place.order_id,
+        spotlight_id: place.spotlight_id,
+        broadcast_id: terms.broadcast_id,
+        viewer_ref: place.viewer_ref.clone(),
+        lines,
+        total,
+        admission,
+        payment_method: place.payment.as_ref().map(|choice| choice.method.clone()),
+        key_fingerprint: place.key_fingerprint.clone(),
+        body_fingerprint: place.body_fingerprint.clone(),
+        received_at: place.received_at,
+        node: place.node.clone(),
+        accepted_at: context.decided_at,
+        personal: place.personal.clone(),
+    })
+}
+
+/// What can still fail an admitted order (design rules 2, 7 and 12).
+fn refusal(place: &PlaceOrder, scene: &Scene<'_>, decided_at: Timestamp) -> Option<OrderReason> {
+    if place.void_after.is_some_and(|limit| decided_at > limit) {
+        return Some(OrderReason::NotAccepted);
+    }
+    let units = scene.viewer_units.saturating_add(i64::from(place.lines.units()));
+    let limit = scene.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
+    let over_limit = limit.is_some_and(|limit| units > i64::from(limit));
+    (over_limit || !scene.ledger.has_room(&place.lines)).then_some(OrderReason::StockGuard)
+}
+
+fn deadline(scene: &Scene<'_>, decided_at: Timestamp) -> Timestamp {
+    let seconds = scene.spotlight.terms.as_deref().map_or(0, |terms| terms.hold_seconds);
+    decided_at + chrono::TimeDelta::seconds(i64::from(seconds))
+}

@@ -1,0 +1,28 @@
+//! Orders between their acceptance and their first event (design rule 15).
+
+use async_trait::async_trait;
+
+use crate::ids::OrderId;
+use crate::ports::PortError;
+use crate::views::AcceptedOrder;
+
+/// Where an accepted order can be read before the log has decided it; kept for
+/// [`AcceptedOrders::KEPT_SECONDS`].
+#[async_trait]
+pub trait AcceptedOrders: Send + Sync {
+    /// Writes down what was answered, before it is answered.
+    ///
+    /// # Errors
+    /// It cannot be written; the orders are in the log all the same.
+    async fn put(&self, orders: &[AcceptedOrder]) -> Result<(), PortError>;
+    /// What was answered.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError>;
+}
+
+impl dyn AcceptedOrders {
+    /// How long an accepted order is kept, in seconds (24 h).
+    pub const KEPT_SECONDS: u64 = 86_400;
+}

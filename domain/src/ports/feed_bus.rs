@@ -1,0 +1,111 @@
+//! What viewers see: state (latest value wins) and streams (every message counts).
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::envelope::Position;
+use crate::ids::StreamKey;
+use crate::ports::PortError;
+
+/// A place in a channel. The epoch changes whenever the channel could have started again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedPosition {
+    /// Names one life of the channel.
+    pub epoch: String,
+    /// Counts its messages; the first is 1.
+    pub offset: u64,
+}
+
+/// One message of a channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedMessage {
+    /// Where it stands.
+    pub position: FeedPosition,
+    /// A merge patch (RFC 7396) of a state channel, or a message of a stream.
+    pub data: std::sync::Arc<Value>,
+}
+
+/// A state channel as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// As of where.
+    pub position: FeedPosition,
+    /// The whole state; an empty object where nothing was published yet.
+    pub data: Value,
+}
+
+/// The messages of a stream after a position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The stream's top.
+    pub top: FeedPosition,
+    /// All messages after the asked position, in order; `None` where any of them is gone: all or
+    /// nothing.
+    pub messages: Option<Vec<FeedMessage>>,
+}
+
+/// The bus between projections and sockets. Channels are named as on the wire, with the seller
+/// before the viewer: `live:{broadcast}`, `user#{seller}/{viewer}`.
+#[async_trait]
+pub trait FeedBus: Send + Sync {
+    /// Merges a patch into a state channel. Ignored where `version` is not above the stored one
+    /// of (channel, key), so that repeats are harmless.
+    ///
+    /// # Errors
+    /// It cannot be reached; publishing again is safe.
+    async fn patch(
+        &self,
+        channel: &str,
+        key: StreamKey,
+        version: Position,
+        patch: &Value,
+    ) -> Result<(), PortError>;
+    /// Appends a message to a stream. Ignored where `version` is not above the stored one of
+    /// (channel, key).
+    ///
+    /// # Errors
+    /// It cannot be reached; publishing again is safe.
+    async fn push(
+        &self,
+        channel: &str,
+        key: StreamKey,
+        version: Position,
+        message: &Value,
+    ) -> Result<(), PortError>;
+    /// The last version that was taken for (channel, key).
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn version(&self, channel: &str, key: StreamKey) -> Result<Position, PortError>;
+    /// The whole of a state channel.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn snapshot(&self, channel: &str) -> Result<Snapshot, PortError>;
+    /// The messages of a stream after a position; `None` for just the top.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn history(
+        &self,
+        channel: &str,
+        after: Option<&FeedPosition>,
+    ) -> Result<History, PortError>;
+    /// Messages from now on. A subscription is bounded: what is slow sees
+    /// [`FeedSubscription::next`] fail and starts again from a snapshot or the history.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn subscribe(&self, channel: &str) -> Result<Box<dyn FeedSubscription>, PortError>;
+}
+
+/// One node's subscription to one channel.
+#[async_trait]
+pub trait FeedSubscription: Send {
+    /// The next message; offsets of a stream are contiguous, those of a state may jump.
+    ///
+    /// # Errors
+    /// The subscription fell behind or the bus was lost: subscribe again and recover.
+    async fn next(&mut self) -> Result<FeedMessage, PortError>;
+}

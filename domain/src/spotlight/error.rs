@@ -1,0 +1,48 @@
+//! Why a command to a spotlight is refused.
+
+use crate::ids::Sku;
+
+/// A refusal; nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpotlightError {
+    /// No such spotlight.
+    #[error("the spotlight does not exist")]
+    NotFound,
+    /// The spotlight exists with other terms.
+    #[error("the spotlight exists already with other terms")]
+    Exists,
+    /// The spotlight is closed.
+    #[error("the spotlight is closed")]
+    Closed,
+    /// The spotlight was not opened yet.
+    #[error("the spotlight is not open")]
+    NotOpen,
+    /// The spotlight has no such SKU.
+    #[error("the spotlight has no SKU {0}")]
+    UnknownSku(Sku),
+    /// Fewer units would be left than are held and sold.
+    #[error("fewer units would be left than are held and sold")]
+    BelowCommitted,
+    /// More units than a SKU may have.
+    #[error("more units than a SKU may have")]
+    TooManyUnits,
+    /// The price has another currency than the spotlight.
+    #[error("the price has another currency than the spotlight")]
+    CurrencyMismatch,
+}
+
+impl SpotlightError {
+    /// The stable code of the refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Exists => "already_exists",
+            Self::Closed => "closed",
+            Self::NotOpen => "not_open",
+            Self::UnknownSku(_) => "unknown_sku",
+            Self::BelowCommitted => "below_committed",
+            Self::TooManyUnits => "too_many_units",
+            Self::CurrencyMismatch => "currency_mismatch",
+        }
+    }
+}

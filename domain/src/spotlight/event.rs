@@ -1,0 +1,188 @@
+//! Facts of a spotlight.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Timestamp;
+use crate::ids::{BroadcastId, OrderId, SellerId, Sku, SpotlightId};
+use crate::offer::{Offer, Product, SkuTerms};
+use crate::personal::Personal;
+
+/// What made a spotlight open or close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The host asked for it.
+    Host,
+    /// Its time had come.
+    Schedule,
+    /// The broadcast ended.
+    BroadcastEnded,
+}
+
+/// Why a gate entry is given back without a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidCause {
+    /// The order is known under another admission.
+    Duplicate,
+    /// The order failed at acceptance.
+    NotReserved,
+    /// The host's command was refused by the log.
+    Refused,
+    /// The command was parked.
+    Parked,
+}
+
+/// What a spotlight offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpotlightTerms {
+    /// Which spotlight.
+    pub spotlight_id: SpotlightId,
+    /// In which broadcast.
+    pub broadcast_id: BroadcastId,
+    /// Whose it is.
+    pub seller: SellerId,
+    /// What is shown.
+    pub product: Product,
+    /// What can be ordered, with the units at the start.
+    pub skus: Vec<SkuTerms>,
+    /// The first offer.
+    pub offer: Offer,
+    /// Units that one viewer may hold and buy over the spotlight's life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_viewer_limit: Option<u32>,
+    /// How long a reservation is held, in seconds.
+    pub hold_seconds: u32,
+    /// When it is to open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
+    /// When it is to close.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<Timestamp>,
+    /// The shop's reference and own fields.
+    #[serde(default, skip_serializing_if = "Personal::is_empty")]
+    pub personal: Personal,
+}
+
+/// What happened to a spotlight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpotlightEvent {
+    /// The offer was prepared.
+    SpotlightScheduled {
+        /// What it offers.
+        #[serde(flatten)]
+        terms: Box<SpotlightTerms>,
+    },
+    /// Orders are taken.
+    SpotlightOpened {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The writer's time.
+        at: Timestamp,
+        /// What made it open.
+        cause: Cause,
+    },
+    /// Orders are not taken for a while.
+    SpotlightPaused {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The writer's time.
+        at: Timestamp,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+    /// Orders are taken again.
+    SpotlightResumed {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The writer's time.
+        at: Timestamp,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+    /// Units were added or taken away.
+    StockAdjusted {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// Of which SKU.
+        sku: Sku,
+        /// How many, signed.
+        delta: i64,
+        /// The gate's entry of a reduction; what the gate took is turned into a lower limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate_entry: Option<Uuid>,
+        /// The refund that put the units back, if it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund_of: Option<OrderId>,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+    /// The price changed.
+    OfferChanged {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The new price list.
+        offer: Offer,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+    /// The gate lost its data, or may have; it is rebuilt as of this event under a new epoch.
+    GateReopened {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The epoch of the rebuilt gate.
+        epoch: u64,
+    },
+    /// What the gate took under this entry is given back: no reservation came of it.
+    AdmissionVoided {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The gate's entry: an order, or a host's command.
+        entry: Uuid,
+        /// The gate's epoch of the take.
+        epoch: u64,
+        /// The gate's number of the take.
+        admission_no: u64,
+        /// Why.
+        cause: VoidCause,
+    },
+    /// No order is taken any more.
+    SpotlightClosed {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The writer's time.
+        at: Timestamp,
+        /// What made it close.
+        cause: Cause,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+}
+
+impl DomainEvent for SpotlightEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::SpotlightScheduled { .. } => "SpotlightScheduled",
+            Self::SpotlightOpened { .. } => "SpotlightOpened",
+            Self::SpotlightPaused { .. } => "SpotlightPaused",
+            Self::SpotlightResumed { .. } => "SpotlightResumed",
+            Self::StockAdjusted { .. } => "StockAdjusted",
+            Self::OfferChanged { .. } => "OfferChanged",
+            Self::GateReopened { .. } => "GateReopened",
+            Self::AdmissionVoided { .. } => "AdmissionVoided",
+            Self::SpotlightClosed { .. } => "SpotlightClosed",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

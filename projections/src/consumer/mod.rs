@@ -1,0 +1,1 @@
+//! Events to projections: from the store by position, or from Kafka.

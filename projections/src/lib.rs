@@ -1,0 +1,10 @@
+//! The half of onair that reads the log: stock counter, order book, sales board, viewer feed and
+//! the replay.
+
+pub mod consumer;
+pub mod metrics;
+pub mod order_book;
+pub mod replay;
+pub mod sales_board;
+pub mod stock_counter;
+pub mod viewer_feed;

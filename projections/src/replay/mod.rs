@@ -1,0 +1,1 @@
+//! What the log proves: verification and rebuilding.
