@@ -1,1 +1,3 @@
-//! flow
+//! Flows on real servers.
+
+mod rush;

@@ -1,5 +1,10 @@
 //! What tests share: the real servers that `scripts/test` started.
 
+pub mod cluster;
+pub mod process;
+pub mod shop;
+pub mod viewer;
+
 use std::env;
 
 /// An environment variable that `scripts/test` sets; a test without its server fails, it is never
