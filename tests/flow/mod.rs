@@ -1,3 +1,6 @@
 //! Flows on real servers.
 
+mod embedded;
+mod faults;
+mod host;
 mod rush;

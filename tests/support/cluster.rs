@@ -119,7 +119,7 @@ impl Cluster {
 pub struct OwnServers {
     dir: PathBuf,
     env: Vec<(String, String)>,
-    pub servers: Servers,
+    settings: String,
 }
 
 fn script() -> PathBuf {
@@ -127,34 +127,23 @@ fn script() -> PathBuf {
 }
 
 impl OwnServers {
-    /// Starts PostgreSQL, Redis and Kafka in a folder of their own.
-    pub fn start(dir: &Path, env: &[(&str, &str)]) -> Self {
+    /// Starts some services in a folder of their own.
+    pub fn start(dir: &Path, services: &[&str], env: &[(&str, &str)]) -> Self {
         let env: Vec<(String, String)> =
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut own = Self {
-            dir: dir.to_owned(),
-            env,
-            servers: Servers {
-                database: String::new(),
-                redis: String::new(),
-                kafka: String::new(),
-            },
-        };
-        let settings = own.run(&["start"]);
-        let find = |name: &str| {
-            settings
-                .lines()
-                .find_map(|line| line.strip_prefix(&format!("export {name}=")))
-                .unwrap_or_else(|| panic!("no {name} in {settings}"))
-                .trim_matches('\'')
-                .to_owned()
-        };
-        own.servers = Servers {
-            database: find("ONAIR_DATABASE"),
-            redis: find("ONAIR_REDIS"),
-            kafka: find("ONAIR_KAFKA"),
-        };
+        let mut own = Self { dir: dir.to_owned(), env, settings: String::new() };
+        own.settings = own.run(&[&["start"], services].concat());
         own
+    }
+
+    /// A setting that `scripts/services` printed.
+    pub fn setting(&self, name: &str) -> String {
+        self.settings
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("export {name}=")))
+            .unwrap_or_else(|| panic!("no {name} in {}", self.settings))
+            .trim_matches('\'')
+            .to_owned()
     }
 
     /// Runs a verb of `scripts/services` on these servers.
