@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::NAME;
 use super::fold::{fold, hold_to_expire, order_of, payment_is_open};
+use super::rows::key;
 use crate::read_model::{Cursor, after_checkpoint, due_limit, micros, page_limit, page_of};
 
 /// The order book in memory; the same events always give the same answers.
@@ -53,10 +54,6 @@ impl State {
     fn row(&self, key: &Cursor) -> Option<&OrderView> {
         self.rows.get(&OrderId(key.id))
     }
-}
-
-fn key(view: &OrderView) -> Cursor {
-    Cursor::new(view.accepted_at, view.id.0)
 }
 
 fn matches(query: &OrderQuery, view: &OrderView) -> bool {

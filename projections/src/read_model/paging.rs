@@ -4,7 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Timestamp;
 use domain::ports::{Page, PortError};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
+
+use super::checkpoint::decode;
 
 /// Items of one page.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
@@ -81,6 +84,25 @@ pub fn page_of<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> Cursor) -
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(|item| key(item).encode());
     Page { items, next_cursor }
+}
+
+/// Makes a page of rows as they were read.
+///
+/// # Errors
+/// [`PortError::Corrupt`] where a row does not decode.
+pub fn page_of_rows<T: DeserializeOwned>(
+    name: &'static str,
+    rows: &[String],
+    limit: usize,
+    key: impl Fn(&T) -> Cursor,
+) -> Result<Page<T>, PortError> {
+    let items = rows.iter().map(|row| decode(name, row)).collect::<Result<_, _>>()?;
+    Ok(page_of(items, limit, key))
+}
+
+/// A limit as a parameter; both named limits fit.
+pub fn column_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

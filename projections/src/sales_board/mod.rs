@@ -1,8 +1,11 @@
 //! The read model of broadcasts and spotlights.
 
+mod columns;
 mod fold;
 mod memory;
+mod postgres;
 mod rows;
+mod sqlite;
 
 use domain::views::{BroadcastView, SpotlightView};
 
@@ -10,7 +13,9 @@ pub use fold::{
     broadcast_of, fold_broadcast, fold_spotlight, fold_totals, no_sales, spotlight_of, sum_totals,
 };
 pub use memory::MemorySalesBoard;
+pub use postgres::PostgresSalesBoard;
 pub use rows::{SpotlightRow, due_at, fold_row};
+pub use sqlite::SqliteSalesBoard;
 
 use crate::read_model::Cursor;
 
