@@ -1,5 +1,7 @@
 //! What tests share: the real servers that `scripts/test` started.
 
+pub mod events;
+
 use std::env;
 
 /// An environment variable that `scripts/test` sets; a test without its server fails, it is never
