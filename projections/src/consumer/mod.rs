@@ -1,1 +1,3 @@
 //! Events to projections: from the store by position, or from Kafka.
+
+pub mod by_position;
