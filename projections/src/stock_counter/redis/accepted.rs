@@ -1,10 +1,10 @@
 //! Orders between their acceptance and their first event, on Redis.
 
-use redis::Value;
 use async_trait::async_trait;
 use domain::ids::OrderId;
 use domain::ports::{AcceptedOrders, PortError};
 use domain::views::AcceptedOrder;
+use redis::Value;
 
 use super::encode;
 use super::link::{Link, unavailable};

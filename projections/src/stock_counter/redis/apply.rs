@@ -1,11 +1,11 @@
 //! Events into the gate.
 
-use redis::Value;
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
 use domain::ids::SpotlightId;
 use domain::ports::{Applied, PortError};
 use domain::spotlight::SpotlightEvent;
+use redis::Value;
 
 use super::keys::{GateKeys, live_set};
 use super::link::unavailable;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use domain::ports::PortError;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, Value};
-use domain::ports::PortError;
 
 use super::WHAT;
 
@@ -78,24 +78,26 @@ impl Link {
 
     /// Sends a command that names its keys.
     pub async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
-        match self {
-            Self::Single(link) => link.clone().send_packed_command(command).await,
+        let answer = match self {
+            Self::Single(link) => link.clone().send_packed_command(command).await?,
             Self::Cluster(link) => {
-                redis::aio::ConnectionLike::req_packed_command(&mut link.clone(), command).await
+                redis::aio::ConnectionLike::req_packed_command(&mut link.clone(), command).await?
             }
-        }
+        };
+        answer.extract_error()
     }
 
     /// Sends a command without keys to the server that owns `key`.
     pub async fn ask_owner(&self, key: &str, command: Cmd) -> RedisResult<Value> {
-        match self {
-            Self::Single(link) => link.clone().send_packed_command(&command).await,
+        let answer = match self {
+            Self::Single(link) => link.clone().send_packed_command(&command).await?,
             Self::Cluster(link) => {
                 let owner = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
                 let routing = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(owner));
-                link.clone().route_command(command, routing).await
+                link.clone().route_command(command, routing).await?
             }
-        }
+        };
+        answer.extract_error()
     }
 
     /// Runs a script that never admits; a server that lacks it is given its text.

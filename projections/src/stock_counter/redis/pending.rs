@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use redis::Value;
 use domain::gate::{CLAIM_PAUSE_FIRST, CLAIM_PAUSE_MAX};
 use domain::ids::SpotlightId;
 use domain::ports::{PendingEntry, PortError};
 use futures::StreamExt;
+use redis::Value;
 use uuid::Uuid;
 
 use super::RedisGate;
@@ -26,18 +26,17 @@ impl RedisGate {
     ) -> Result<Vec<PendingEntry>, PortError> {
         let spotlights = self.live().await?;
         let mut claimed = Vec::new();
-        for some in spotlights.chunks(ASKED_AT_ONCE) {
+        let mut left = spotlights.as_slice();
+        while !left.is_empty() && claimed.len() < limit {
             let room = limit.saturating_sub(claimed.len());
-            if room == 0 {
-                break;
-            }
+            let (some, rest) = left.split_at(ASKED_AT_ONCE.min(room).min(left.len()));
             // a share each, so that together they stay within what was asked for
-            let share = (room / some.len().max(1)).max(1);
-            let some = some.get(..some.len().min(room)).unwrap_or(some);
+            let share = room / some.len().max(1);
             let asked = some.iter().map(|spotlight| self.claim_of(*spotlight, older_than, share));
             for entries in futures::future::join_all(asked).await {
                 claimed.extend(entries?);
             }
+            left = rest;
         }
         Ok(claimed)
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use redis::Value;
 use chrono::DateTime;
 use domain::Timestamp;
 use domain::admission::Admission;
 use domain::ids::Sku;
 use domain::ports::{Entry, EntryState, PortError};
+use redis::Value;
 
 use super::WHAT;
 

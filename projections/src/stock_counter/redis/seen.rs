@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use redis::Cmd;
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use domain::ids::{OrderId, SpotlightId};
 use domain::ports::GateOffer;
 use parking_lot::Mutex;
+use redis::Cmd;
 
 use super::keys::GateKeys;
 use super::link::Body;

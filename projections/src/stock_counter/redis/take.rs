@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use redis::Value;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::ports::{
     GateOffer, GateView, Narrow, Narrowed, Narrowing, PortError, SoldOutVerdict, Take, TakeOutcome,
 };
 use domain::spotlight::SpotlightStatus;
 use domain::views::Inventory;
+use redis::Value;
 
 use super::link::{is_no_script, unavailable};
 use super::reply::{Reply, corrupt};
