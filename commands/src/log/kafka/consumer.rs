@@ -50,9 +50,19 @@ pub enum GroupProtocol {
     },
 }
 
-/// One member of the group of writers. Where a call fails with
-/// [`PortError::Unavailable`], drop it and make a new one; [`PortError::Corrupt`] halts.
+/// Which member of which group.
+#[derive(Debug, Clone)]
+struct Membership {
+    brokers: String,
+    topic: String,
+    group: String,
+    protocol: GroupProtocol,
+}
+
+/// One member of the group of writers. It joins anew by itself where it is stuck;
+/// [`PortError::Corrupt`] comes again at every call: the log is not the one that the store knows.
 pub struct KafkaCommandConsumer {
+    membership: Membership,
     group: Arc<Group>,
     consumer: Option<Arc<StreamConsumer<GroupContext>>>,
     commits: BTreeMap<PartitionName, Instant>,
@@ -73,9 +83,16 @@ impl KafkaCommandConsumer {
         group: &str,
         protocol: GroupProtocol,
     ) -> Result<Self, PortError> {
-        let shared = Arc::new(Group::default());
-        let consumer = create(brokers, group, protocol, &shared)
-            .and_then(|consumer| consumer.subscribe(&[topic]).map(|()| Arc::new(consumer)))
+        let (brokers, topic, group) = (brokers.to_owned(), topic.to_owned(), group.to_owned());
+        Self::enter(Membership { brokers, topic, group, protocol }, Group::default())
+    }
+
+    fn enter(membership: Membership, group: Group) -> Result<Self, PortError> {
+        let shared = Arc::new(group);
+        let consumer = create(&membership, &shared)
+            .and_then(|consumer| {
+                consumer.subscribe(&[&membership.topic]).map(|()| Arc::new(consumer))
+            })
             .map_err(|error| PortError::unavailable("Kafka", error))?;
         let (stop, ended) = sync_channel(0);
         let (watched, seen) = (Arc::downgrade(&consumer), Arc::clone(&shared));
@@ -84,6 +101,7 @@ impl KafkaCommandConsumer {
             .spawn(move || watch::run(&watched, &seen, &ended))
             .map_err(|error| PortError::unavailable("a thread", error))?;
         Ok(Self {
+            membership,
             group: shared,
             consumer: Some(consumer),
             commits: BTreeMap::new(),
@@ -116,6 +134,15 @@ impl KafkaCommandConsumer {
             }
             drop(consumer);
         })
+    }
+
+    /// Drops what is stuck and joins as a new member; what it owned counts as revoked.
+    fn join_again(&mut self, why: &str) -> Result<(), PortError> {
+        tracing::error!(why, "the command consumer joins its group anew");
+        let next = Self::enter(self.membership.clone(), self.group.successor())?;
+        // the old one closes on a thread of its own
+        *self = next;
+        Ok(())
     }
 
     /// The oldest change that was not reported. It counts as reported only once nothing can fail or
@@ -179,14 +206,12 @@ impl KafkaCommandConsumer {
 }
 
 fn create(
-    brokers: &str,
-    group: &str,
-    protocol: GroupProtocol,
+    membership: &Membership,
     shared: &Arc<Group>,
 ) -> KafkaResult<StreamConsumer<GroupContext>> {
-    let mut config = super::client(brokers, "onair-writer");
+    let mut config = super::client(&membership.brokers, "onair-writer");
     config
-        .set("group.id", group)
+        .set("group.id", &membership.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
@@ -195,7 +220,7 @@ fn create(
         .set("fetch.min.bytes", "1")
         .set("fetch.wait.max.ms", "500")
         .set("queued.max.messages.kbytes", "65536");
-    match protocol {
+    match membership.protocol {
         GroupProtocol::Consumer => config.set("group.protocol", "consumer"),
         GroupProtocol::Classic { session } => config
             .set("group.protocol", "classic")
@@ -263,12 +288,14 @@ fn moved(consumer: &StreamConsumer<GroupContext>, here: &TopicPartitionList) -> 
 #[async_trait]
 impl CommandConsumer for KafkaCommandConsumer {
     async fn next(&mut self, max: usize) -> Result<Vec<ConsumerEvent>, PortError> {
-        let consumer = self.consumer()?;
         let mut out = Vec::new();
         while out.is_empty() {
-            if let Some(fault) = self.group.fault() {
-                return Err(fault.error());
+            match self.group.fault() {
+                Some(Fault::Stuck(why)) => self.join_again(why)?,
+                Some(fault @ Fault::Corrupt(_)) => return Err(fault.error()),
+                None => {}
             }
+            let consumer = self.consumer()?;
             if let Some(error) = self.deferred.take() {
                 return Err(error);
             }

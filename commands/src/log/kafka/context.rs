@@ -96,6 +96,19 @@ impl Group {
         self.changed.notify_one();
     }
 
+    /// The group of the member that follows a stuck one: everything that was owned is revoked.
+    pub(super) fn successor(&self) -> Self {
+        let state = self.state.lock();
+        let owned = state.owned.keys().cloned().map(Change::Revoked);
+        let changes = state.changes.iter().filter(|change| matches!(change, Change::Revoked(_)));
+        let changes = changes.cloned().chain(owned).collect();
+        let generations = state.generations;
+        Self {
+            state: Mutex::new(State { changes, generations, ..State::default() }),
+            changed: Notify::new(),
+        }
+    }
+
     pub(super) fn fail(&self, fault: Fault) {
         self.state.lock().fault = Some(fault);
         self.changed.notify_one();

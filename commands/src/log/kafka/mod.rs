@@ -12,7 +12,7 @@ use rdkafka::config::RDKafkaLogLevel;
 
 pub use self::breaker::{FAILURES_MAX, OPEN_FOR};
 pub use self::consumer::{GroupProtocol, KafkaCommandConsumer, WRITER_GROUP};
-pub use self::parked::ParkedPublisher;
+pub use self::parked::KafkaParkedPublisher;
 pub use self::producer::{
     DELIVERY_TIMEOUT, KafkaCommandLog, PRODUCER_QUEUE_DEPTH, ProducerSettings,
 };

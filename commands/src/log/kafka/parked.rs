@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::ports::{ParkedCommand, PortError};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use crate::writer::ParkedPublisher;
 
 const PARKED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes commands that were put aside. The store stays their authority: the topic is a copy, and
 /// a copy may come twice.
-pub struct ParkedPublisher {
+pub struct KafkaParkedPublisher {
     topic: String,
     producer: FutureProducer,
 }
 
-impl ParkedPublisher {
+impl KafkaParkedPublisher {
     /// A producer of the topic of parked commands.
     ///
     /// # Errors
@@ -27,12 +30,12 @@ impl ParkedPublisher {
             .map_err(|error| PortError::unavailable("Kafka", error))?;
         Ok(Self { topic: topic.to_owned(), producer })
     }
+}
 
-    /// Publishes a parked command under its sequence, with where it stood and why as headers.
-    ///
-    /// # Errors
-    /// It was not acknowledged; it may be there all the same.
-    pub async fn publish(&self, parked: &ParkedCommand) -> Result<(), PortError> {
+#[async_trait]
+impl ParkedPublisher for KafkaParkedPublisher {
+    /// The key is the sequence; where the command stood and why it was parked are headers.
+    async fn publish(&self, parked: &ParkedCommand) -> Result<(), PortError> {
         let (partition, offset) =
             (parked.source.partition.to_string(), parked.source.offset.to_string());
         let (parked_at, deadline) = (parked.parked_at.to_rfc3339(), parked.deadline.to_rfc3339());
