@@ -1,5 +1,6 @@
 //! Events to projections: from the store by position, or from Kafka.
 
+pub mod by_position;
 mod kafka;
 mod keyed;
 mod store;
