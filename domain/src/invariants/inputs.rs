@@ -47,7 +47,9 @@ impl Spotlight {
         if event.metadata.source.topic.is_empty() || event.metadata.source.offset < 0 {
             wrong.push(format!("order {id} lacks the place of its command"));
         }
-        if accepted.accepted_at != event.metadata.decided_at {
+        let decided_at = event.metadata.decided_at;
+        // the metadata keeps microseconds
+        if accepted.accepted_at.timestamp_micros() != decided_at.timestamp_micros() {
             wrong.push(format!("order {id} was accepted at another time than it was decided"));
         }
         if StreamKey::from(accepted.spotlight_id) != event.key {

@@ -10,7 +10,9 @@
 
 mod aggregates;
 mod decisions;
+mod fixtures;
 
 mod invariants;
 mod properties;
+mod schema;
 mod support;
