@@ -1,1 +1,10 @@
-//! What viewers see: the feed bus in memory and on Redis, and the projection that fills it.
+//! What viewers see: events folded into room states and personal streams, and the bus that carries
+//! them to the sockets.
+
+mod limits;
+mod memory_bus;
+mod merge;
+
+pub use limits::{FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX};
+pub use memory_bus::MemoryFeedBus;
+pub use merge::{add_patch, merge_patch};
