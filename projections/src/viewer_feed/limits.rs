@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Messages that a stream keeps for recovery.
 pub const STREAM_MESSAGES_MAX: usize = 100;
 /// How long a channel is kept after its last message (24 h).
-pub const FEED_KEPT: Duration = Duration::from_secs(86_400);
+pub const FEED_KEPT: Duration = Duration::from_hours(24);
 /// Messages that wait for one subscription; one more and it fails.
 pub const SUBSCRIBER_MESSAGES_MAX: usize = 1_024;
 

@@ -4,7 +4,9 @@
 mod limits;
 mod memory_bus;
 mod merge;
+mod redis_bus;
 
 pub use limits::{FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX};
 pub use memory_bus::MemoryFeedBus;
 pub use merge::{add_patch, merge_patch};
+pub use redis_bus::RedisFeedBus;
