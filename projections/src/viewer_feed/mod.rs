@@ -5,8 +5,13 @@ mod limits;
 mod memory_bus;
 mod merge;
 mod redis_bus;
+mod room;
+mod run;
+pub mod shape;
 
 pub use limits::{FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX};
 pub use memory_bus::MemoryFeedBus;
 pub use merge::{add_patch, merge_patch};
 pub use redis_bus::RedisFeedBus;
+pub use room::RoomPart;
+pub use run::{CONSUMER, ViewerFeed, run};
