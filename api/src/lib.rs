@@ -4,6 +4,7 @@ pub mod auth;
 #[cfg(test)]
 mod bless;
 pub mod broadcaster;
+pub mod config;
 pub mod extract;
 pub mod intake;
 pub mod metrics;

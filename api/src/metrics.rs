@@ -21,7 +21,11 @@ pub const PANICS: &str = "onair_http_panics_total";
 /// Describes every metric of this crate.
 pub fn describe() {
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered, by route and class of status");
-    describe_histogram!(HTTP_SECONDS, metrics::Unit::Seconds, "How long HTTP requests took, by route");
+    describe_histogram!(
+        HTTP_SECONDS,
+        metrics::Unit::Seconds,
+        "How long HTTP requests took, by route"
+    );
     describe_counter!(RATE_LIMITED, "Orders refused by the limit per viewer");
     describe_counter!(ORDERS, "Orders asked for, by outcome");
     describe_gauge!(CONNECTIONS, "HTTP connections that are open");

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{
-    AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate,
-};
+use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;

@@ -155,8 +155,8 @@ pub fn sign(secret: &[u8], claims: &Claims) -> Result<String, jsonwebtoken::erro
 
 fn decode(token: &str, key: &DecodingKey, rules: &Validation) -> Result<Caller, TokenError> {
     use jsonwebtoken::errors::ErrorKind;
-    let data = jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| {
-        match error.kind() {
+    let data =
+        jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| match error.kind() {
             ErrorKind::ExpiredSignature => TokenError::Expired,
             ErrorKind::ImmatureSignature => TokenError::Invalid("is not valid yet"),
             ErrorKind::InvalidAudience => TokenError::Invalid("is meant for another audience"),
@@ -164,8 +164,7 @@ fn decode(token: &str, key: &DecodingKey, rules: &Validation) -> Result<Caller, 
             ErrorKind::InvalidAlgorithm => TokenError::Invalid("is signed in another way"),
             ErrorKind::MissingRequiredClaim(_) => TokenError::Invalid("lacks exp, aud or sub"),
             _ => TokenError::Invalid("has malformed claims"),
-        }
-    })?;
+        })?;
     data.claims.caller()
 }
 
@@ -226,8 +225,8 @@ mod tests {
         assert!(caller.anonymous && caller.role == Role::Viewer);
         // the key of ordinary tokens cannot make one
         let header = Header { kid: Some(ANONYMOUS_KID.into()), ..Header::default() };
-        let forged =
-            jsonwebtoken::encode(&header, &claims(60), &EncodingKey::from_secret(SECRET)).expect("signs");
+        let forged = jsonwebtoken::encode(&header, &claims(60), &EncodingKey::from_secret(SECRET))
+            .expect("signs");
         assert!(matches!(auth().verify(&forged).await, Err(TokenError::Invalid(_))));
     }
 

@@ -50,8 +50,14 @@ pub async fn create(
     // with a key, the command's id is the body's too: another body under the same key must reach
     // the decision and be refused there
     let command_id = call_id(&app, &caller, &body.to_string(), id, key.as_deref());
-    submit(&app, &caller, StreamKey::from(broadcast_id), command_id, Command::Broadcast { command })
-        .await?;
+    submit(
+        &app,
+        &caller,
+        StreamKey::from(broadcast_id),
+        command_id,
+        Command::Broadcast { command },
+    )
+    .await?;
     let view = own_broadcast(&app, &caller, broadcast_id).await?;
     let location = format!("/v1/broadcasts/{broadcast_id}");
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(BroadcastBody::from(view))))

@@ -118,9 +118,8 @@ pub fn new_spotlight(
     let skus = skus(&mut form, price);
     let per_viewer_limit =
         form.optional("per_viewer_limit", |value| values::count(value, 1, SKU_UNITS_MAX));
-    let hold_seconds = form.optional("hold_seconds", |value| {
-        values::count(value, HOLD_SECONDS_MIN, HOLD_SECONDS_MAX)
-    });
+    let hold_seconds = form
+        .optional("hold_seconds", |value| values::count(value, HOLD_SECONDS_MIN, HOLD_SECONDS_MAX));
     let opens_at = form.optional("opens_at", |value| values::future_time(value, now));
     let closes_at = form.optional("closes_at", |value| {
         let time = values::future_time(value, now)?;

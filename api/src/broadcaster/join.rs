@@ -59,7 +59,8 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 fn socket_url(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
     if let Some(public) = &app.public_url {
         let public = public.trim_end_matches('/');
-        let socket = public.strip_prefix("http").map_or(public.to_owned(), |rest| format!("ws{rest}"));
+        let socket =
+            public.strip_prefix("http").map_or(public.to_owned(), |rest| format!("ws{rest}"));
         return Ok(format!("{socket}/connection/websocket"));
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());

@@ -54,8 +54,7 @@ pub async fn create(
     let open_now = broadcast.status == BroadcastStatus::Live && due;
     let command = SpotlightCommand::ScheduleSpotlight { terms: Box::new(terms), open_now };
     // another body under the same key must reach the decision and be refused there
-    let command_id =
-        call_id(&app, &caller, &body.to_string(), spotlight_id.0, key.as_deref());
+    let command_id = call_id(&app, &caller, &body.to_string(), spotlight_id.0, key.as_deref());
     let key = StreamKey::from(spotlight_id);
     submit(&app, &caller, key, command_id, Command::Spotlight { command }).await?;
     let view = own_spotlight(&app, &caller, spotlight_id).await?;

@@ -119,9 +119,13 @@ mod tests {
     #[test]
     fn a_known_tag_saves_the_body() {
         let tag = "\"abc\"";
-        for (asked, known) in
-            [("\"abc\"", true), ("W/\"abc\"", true), ("\"x\", \"abc\"", true), ("*", true), ("\"x\"", false)]
-        {
+        for (asked, known) in [
+            ("\"abc\"", true),
+            ("W/\"abc\"", true),
+            ("\"x\", \"abc\"", true),
+            ("*", true),
+            ("\"x\"", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(IF_NONE_MATCH, HeaderValue::from_static(asked));
             assert_eq!(matches(&headers, tag), known, "{asked}");

@@ -204,7 +204,6 @@ pub async fn close(
     target(&app, &caller, id).await?;
     let reason = input::reason(&body)?;
     let command_id = call_id(&app, &caller, "close", id.0, key.as_deref());
-    let command =
-        SpotlightCommand::CloseSpotlight { cause: Cause::Host, reason, admission: None };
+    let command = SpotlightCommand::CloseSpotlight { cause: Cause::Host, reason, admission: None };
     step(&app, &caller, id, command_id, command).await
 }

@@ -163,10 +163,12 @@ impl<'a> Form<'a> {
             let one = read(&mut form);
             form.close();
             match one {
-                Some(one) => all = all.map(|mut all| {
-                    all.push(one);
-                    all
-                }),
+                Some(one) => {
+                    all = all.map(|mut all| {
+                        all.push(one);
+                        all
+                    })
+                }
                 None => all = None,
             }
         }
@@ -215,7 +217,8 @@ mod tests {
 
     #[test]
     fn the_answer_is_bounded() {
-        let body: Value = (0..1_000).map(|n| (n.to_string(), json!(0))).collect::<Map<_, _>>().into();
+        let body: Value =
+            (0..1_000).map(|n| (n.to_string(), json!(0))).collect::<Map<_, _>>().into();
         let errors = Errors::default();
         Form::root(&body, &errors).close();
         assert_eq!(errors.finish::<()>(None).expect_err("bad").errors().len(), ERRORS_MAX);

@@ -64,7 +64,12 @@ mod tests {
     fn a_key_is_bounded_and_visible() {
         assert_eq!(parse(&[]).ok(), Some(None));
         assert!(parse(&[&"k".repeat(IDEMPOTENCY_KEY_MAX_CHARS)]).is_ok());
-        for bad in [&["k".repeat(IDEMPOTENCY_KEY_MAX_CHARS + 1).as_str()][..], &[""], &["a b"], &["a", "a"]] {
+        for bad in [
+            &["k".repeat(IDEMPOTENCY_KEY_MAX_CHARS + 1).as_str()][..],
+            &[""],
+            &["a b"],
+            &["a", "a"],
+        ] {
             let problem = parse(bad).expect_err("bad");
             assert_eq!(problem.code(), Code::IdempotencyKeyInvalid);
         }

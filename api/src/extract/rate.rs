@@ -36,7 +36,12 @@ impl Default for OrderRate {
     fn default() -> Self {
         let quota = Quota::per_second(ORDERS_PER_SECOND).allow_burst(ORDERS_BURST);
         let buckets = RateLimiter::dashmap(quota).with_middleware();
-        Self { buckets, clock: DefaultClock::default(), hasher: RandomState::new(), checks: AtomicU32::new(0) }
+        Self {
+            buckets,
+            clock: DefaultClock::default(),
+            hasher: RandomState::new(),
+            checks: AtomicU32::new(0),
+        }
     }
 }
 
@@ -73,7 +78,9 @@ fn refusal(seconds: &str) -> Problem {
     let window = ORDERS_BURST.get() / ORDERS_PER_SECOND.get();
     let policy = format!("\"orders\";q={ORDERS_BURST};w={window}");
     let mut problem = Problem::new(Code::RateLimited)
-        .detail(format!("a viewer places {ORDERS_PER_SECOND} orders per second, {ORDERS_BURST} at once"))
+        .detail(format!(
+            "a viewer places {ORDERS_PER_SECOND} orders per second, {ORDERS_BURST} at once"
+        ))
         .retry_after(retry_after);
     let limit = format!("\"orders\";r=0;t={seconds}");
     for (name, value) in [(POLICY, policy), (LIMIT, limit)] {

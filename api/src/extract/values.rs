@@ -154,7 +154,8 @@ pub fn price(value: &Value, expected: Option<Currency>) -> Parsed<Money> {
     }
     let minor = map.get("minor").ok_or("has no minor")?;
     let code = map.get("currency").ok_or("has no currency")?;
-    let minor = integer(minor, 1, PRICE_MINOR_MAX).map_err(|why| format!("has a minor that {why}"))?;
+    let minor =
+        integer(minor, 1, PRICE_MINOR_MAX).map_err(|why| format!("has a minor that {why}"))?;
     let got = currency(code).map_err(|why| format!("has a currency that {why}"))?;
     match expected {
         Some(expected) if expected != got => {

@@ -44,8 +44,7 @@ pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
     let errors = Errors::default();
     let mut form = Form::root(body, &errors);
     let spotlight = form.required("spotlight_id", values::spotlight_id);
-    let offer_version =
-        form.required("offer_version", |value| values::count(value, 1, u32::MAX));
+    let offer_version = form.required("offer_version", |value| values::count(value, 1, u32::MAX));
     let lines = lines(&mut form);
     let waits = form.is_null("payment_method");
     let method = form.optional("payment_method", method);
@@ -124,13 +123,17 @@ mod tests {
         let late = order(|body| body["payment_method"] = json!("sim_late"));
         assert_eq!(method(&late).as_deref(), Some("sim_late"));
         assert_eq!(method(&order(|body| body["payment_method"] = Value::Null)), None);
-        assert_eq!(pointers(&order(|body| body["payment_method"] = json!("gold"))), ["/payment_method"]);
+        assert_eq!(
+            pointers(&order(|body| body["payment_method"] = json!("gold"))),
+            ["/payment_method"]
+        );
     }
 
     #[test]
     fn units_and_lines_are_bounded_at_the_limit() {
         let lines = |units: &[u32]| {
-            let lines: Vec<Value> = (0..).zip(units)
+            let lines: Vec<Value> = (0..)
+                .zip(units)
                 .map(|(n, units): (usize, _)| json!({"sku": format!("s{n}"), "quantity": units}))
                 .collect();
             order(|body| body["lines"] = json!(lines))
@@ -152,9 +155,19 @@ mod tests {
         });
         let mut found = pointers(&body);
         found.sort();
-        assert_eq!(found, [
-            "/extra", "/lines/0/quantity", "/lines/1/quantity", "/lines/1/sku", "/lines/2/quantity",
-            "/lines/2/sku", "/metadata", "/offer_version", "/spotlight_id",
-        ]);
+        assert_eq!(
+            found,
+            [
+                "/extra",
+                "/lines/0/quantity",
+                "/lines/1/quantity",
+                "/lines/1/sku",
+                "/lines/2/quantity",
+                "/lines/2/sku",
+                "/metadata",
+                "/offer_version",
+                "/spotlight_id",
+            ]
+        );
     }
 }

@@ -41,8 +41,7 @@ pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
 /// Answers within the limit, and never lets a browser guess a type.
 async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(limit, next.run(request)).await;
-    let mut response =
-        answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
+    let mut response = answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {
@@ -67,9 +66,10 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    let asked = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, IDEMPOTENCY_KEY]
-        .into_iter()
-        .chain([X_REQUEST_ID, TRACEPARENT]);
+    let asked =
+        [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, IDEMPOTENCY_KEY]
+            .into_iter()
+            .chain([X_REQUEST_ID, TRACEPARENT]);
     let shown = [header::LOCATION, header::ETAG, header::RETRY_AFTER, IDEMPOTENCY_REPLAYED]
         .into_iter()
         .chain([X_REQUEST_ID, HeaderName::from_static("ratelimit")]);

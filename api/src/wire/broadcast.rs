@@ -147,10 +147,8 @@ impl MetricsBody {
             reservation_success_percent: percent(guarded, totals.orders),
             payment_completion_percent: percent(totals.confirmed, ended),
             revenue: totals.revenue.into(),
-            average_order: average.map(|minor| MoneyBody {
-                minor,
-                currency: totals.revenue.currency.to_string(),
-            }),
+            average_order: average
+                .map(|minor| MoneyBody { minor, currency: totals.revenue.currency.to_string() }),
             guard_failures: totals.failed_for_stock,
         }
     }

@@ -12,9 +12,7 @@ use utoipa::ToSchema;
 
 pub use broadcast::{BroadcastBody, BroadcastList, JoinBody, MetricsBody};
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
-pub use spotlight::{
-    InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList,
-};
+pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};
 
 /// An amount in minor units of its currency (ISO 4217): 19,900 won is
 /// `{"minor": 19900, "currency": "KRW"}`.
