@@ -2,6 +2,7 @@
 //! propose commands.
 
 pub mod clock;
+pub mod faults;
 pub mod intake;
 pub mod log;
 pub mod metrics;

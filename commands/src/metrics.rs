@@ -1,1 +1,71 @@
 //! Metrics of this crate, each declared once with its unit and meaning.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Commands of one batch of the writer.
+pub const WRITER_BATCH_COMMANDS: &str = "onair_writer_batch_commands";
+/// Commands that the writer decided.
+pub const WRITER_COMMANDS_TOTAL: &str = "onair_writer_commands_total";
+/// Time to load, decide and check one batch.
+pub const WRITER_DECIDE_SECONDS: &str = "onair_writer_decide_seconds";
+/// Time to commit one batch.
+pub const WRITER_APPEND_SECONDS: &str = "onair_writer_append_seconds";
+/// Time between the issue of the last decided command and its decision.
+pub const WRITER_LAG_SECONDS: &str = "onair_writer_lag_seconds";
+/// Batches that were fenced.
+pub const WRITER_FENCED_TOTAL: &str = "onair_writer_fenced_total";
+/// Attempts to load or commit a batch that failed and were tried again.
+pub const WRITER_RETRIES_TOTAL: &str = "onair_writer_retries_total";
+/// Commands that were repeats.
+pub const WRITER_REPEATS_TOTAL: &str = "onair_writer_repeats_total";
+/// Commands that were put aside.
+pub const COMMANDS_PARKED_TOTAL: &str = "onair_commands_parked_total";
+/// Accepted orders that failed for stock or for the viewer's limit.
+pub const ORDERS_FAILED_FOR_STOCK_TOTAL: &str = "onair_orders_failed_for_stock_total";
+/// Orders asked of the intake, by outcome.
+pub const INTAKE_ORDERS_TOTAL: &str = "onair_intake_orders_total";
+/// Orders refused from the node's own sold-out verdict.
+pub const INTAKE_CACHED_REFUSALS_TOTAL: &str = "onair_intake_cached_refusals_total";
+/// Orders of one signed batch of receipts.
+pub const RECEIPTS_BATCH_ORDERS: &str = "onair_receipts_batch_orders";
+/// Commands that the process role proposed, by purpose.
+pub const PROCESS_PROPOSALS_TOTAL: &str = "onair_process_proposals_total";
+/// Calls to payment providers, by operation.
+pub const PAYMENT_CALLS_TOTAL: &str = "onair_payment_calls_total";
+/// Steps of the process role that failed and are tried again.
+pub const PROCESS_ERRORS_TOTAL: &str = "onair_process_errors_total";
+/// Payments that the process role has in hand.
+pub const PAYMENTS_OPEN_ORDERS: &str = "onair_payments_open_orders";
+
+/// Describes the metrics of intake, writer and process to the recorder.
+pub fn describe_core() {
+    describe_histogram!(WRITER_BATCH_COMMANDS, Unit::Count, "Commands of one batch");
+    describe_counter!(WRITER_COMMANDS_TOTAL, Unit::Count, "Commands decided");
+    describe_histogram!(WRITER_DECIDE_SECONDS, Unit::Seconds, "Load, decide and check a batch");
+    describe_histogram!(WRITER_APPEND_SECONDS, Unit::Seconds, "Commit a batch");
+    describe_gauge!(
+        WRITER_LAG_SECONDS,
+        Unit::Seconds,
+        "From the issue of a command to its decision"
+    );
+    describe_counter!(WRITER_FENCED_TOTAL, Unit::Count, "Batches fenced by another writer");
+    describe_counter!(WRITER_RETRIES_TOTAL, Unit::Count, "Loads and commits tried again");
+    describe_counter!(WRITER_REPEATS_TOTAL, Unit::Count, "Commands that were repeats");
+    describe_counter!(COMMANDS_PARKED_TOTAL, Unit::Count, "Commands put aside");
+    describe_counter!(
+        ORDERS_FAILED_FOR_STOCK_TOTAL,
+        Unit::Count,
+        "Accepted orders that failed for stock or the viewer's limit; 0 unless Redis lost data"
+    );
+    describe_counter!(INTAKE_ORDERS_TOTAL, Unit::Count, "Orders asked for, by outcome");
+    describe_counter!(
+        INTAKE_CACHED_REFUSALS_TOTAL,
+        Unit::Count,
+        "Sold out, said by the node itself"
+    );
+    describe_histogram!(RECEIPTS_BATCH_ORDERS, Unit::Count, "Orders signed together");
+    describe_counter!(PROCESS_PROPOSALS_TOTAL, Unit::Count, "Commands proposed, by purpose");
+    describe_counter!(PAYMENT_CALLS_TOTAL, Unit::Count, "Calls to providers, by operation");
+    describe_counter!(PROCESS_ERRORS_TOTAL, Unit::Count, "Steps that failed and are tried again");
+    describe_gauge!(PAYMENTS_OPEN_ORDERS, Unit::Count, "Payments in hand");
+}

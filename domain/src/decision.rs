@@ -61,8 +61,35 @@ pub fn decide(desk: &Desk, record: &CommandRecord, decided_at: Timestamp) -> Dec
             }))
         }
         Command::Spotlight { command } => decide_spotlight(desk, record, command, &context),
-        Command::Order { command } => outcome(decide_order(desk, record, command, &context)),
+        Command::Order { command } => {
+            let mut decision = outcome(decide_order(desk, record, command, &context));
+            if decision.refusal.is_some() {
+                decision.events.extend(refused_admission(desk, record, command));
+            }
+            decision
+        }
     }
+}
+
+/// A refused order gives back what the gate took for it (design rule 4).
+fn refused_admission(
+    desk: &Desk,
+    record: &CommandRecord,
+    command: &OrderCommand,
+) -> Option<(StreamId, Event)> {
+    let (OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place }) = command else {
+        return None;
+    };
+    desk.spotlight.terms.as_ref()?;
+    let admission = place.admission?;
+    let voided = SpotlightEvent::AdmissionVoided {
+        spotlight_id: SpotlightId(record.key.0),
+        entry: place.order_id.0,
+        epoch: admission.epoch,
+        admission_no: admission.number,
+        cause: VoidCause::Refused,
+    };
+    Some(on_spotlight(record, voided))
 }
 
 fn outcome<E: Into<Refusal>>(decided: Result<Vec<(StreamId, Event)>, E>) -> Decision {

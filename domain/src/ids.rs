@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::envelope::Source;
 use crate::limits::NAME_ID_MAX_CHARS;
 
 /// Why a text is no identifier.
@@ -215,6 +216,22 @@ impl EventId {
     pub fn derive(command: CommandId, index: usize) -> Self {
         let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
         Self(derive_id("event", &[command.0.as_bytes(), &index]))
+    }
+
+    /// As [`EventId::derive`], for the record of `command` that stood at `source`: a repeat of a
+    /// command may lead to a fact of its own, which must not share an id with the first one's.
+    pub fn derive_at(command: CommandId, source: &Source, index: usize) -> Self {
+        let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
+        Self(derive_id(
+            "event-at",
+            &[
+                command.0.as_bytes(),
+                source.topic.as_bytes(),
+                &source.partition.to_be_bytes(),
+                &source.offset.to_be_bytes(),
+                &index,
+            ],
+        ))
     }
 }
 

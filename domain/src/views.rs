@@ -68,6 +68,9 @@ pub struct PaymentView {
     pub provider: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
+    /// What is to be given back and was not yet; not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_due: Option<Money>,
 }
 
 /// An order as readers see it; the order book's row.

@@ -1,1 +1,11 @@
 //! The command log: in process and on Kafka.
+
+mod memory;
+mod partitioner;
+
+pub use memory::{MEMORY_LOG_DEPTH, MemberId, MemoryCommandConsumer, MemoryCommandLog};
+pub use partitioner::partition_of;
+
+/// Bytes of one record; a longer one is refused before it is queued. Below the broker's default of
+/// 1 MiB, so that the refusal is always ours and certain.
+pub const RECORD_MAX_BYTES: usize = 1_000_000;

@@ -127,10 +127,10 @@ impl Order {
         scene: &Scene<'_>,
         context: &Context,
     ) -> Result<OrderDecision, OrderError> {
-        if self.accepted.is_some() {
-            return Ok(OrderDecision::default());
-        }
         let admission = place.admission.ok_or(OrderError::NotAdmitted)?;
+        if let Some(known) = self.accepted.as_deref() {
+            return Ok(repeated(place, &known.admission, &admission));
+        }
         let accepted = accept(place, admission, scene, context)?;
         Ok(OrderDecision {
             order: vec![

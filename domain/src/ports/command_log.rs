@@ -68,7 +68,7 @@ pub enum ConsumerEvent {
 #[async_trait]
 pub trait CommandConsumer: Send {
     /// Waits until something is there, then returns what is waiting, at most `max` records; it
-    /// never waits for more.
+    /// never waits for more. Dropping the future before it is ready loses nothing.
     ///
     /// # Errors
     /// [`PortError::Closed`] when the log was closed; otherwise the log cannot be read.

@@ -60,7 +60,8 @@ pub trait OrderBook: Send + Sync {
     /// # Errors
     /// It cannot be reached, or the cursor is malformed ([`PortError::Corrupt`]).
     async fn orders(&self, query: &OrderQuery) -> Result<Page<OrderView>, PortError>;
-    /// Orders whose hold ran out at or before `now`, earliest first.
+    /// Orders whose hold ran out at or before `now`, earliest first; one whose payment is
+    /// authorised is left to its capture and not listed.
     ///
     /// # Errors
     /// It cannot be reached.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::Timestamp;
 use crate::ids::{OrderId, SpotlightId};
 use crate::money::Money;
 use crate::payment::PaymentResult;
@@ -20,6 +21,8 @@ pub struct PaymentCall {
     pub method: String,
     /// How much.
     pub amount: Money,
+    /// Until when the units are held: a provider that can lets the attempt run out then.
+    pub held_until: Option<Timestamp>,
 }
 
 impl PaymentCall {
@@ -55,6 +58,10 @@ pub trait PaymentGateway: Send + Sync {
     /// # Errors
     /// The provider could not be reached; the outcome is not known.
     async fn refund(&self, call: &PaymentCall) -> Result<PaymentResult, PortError>;
+    /// How often the provider tells what became of a call; providers repeat themselves.
+    fn tells(&self, _call: &PaymentCall) -> usize {
+        1
+    }
     /// What the provider knows of an attempt; `None` while it has no final answer.
     ///
     /// # Errors

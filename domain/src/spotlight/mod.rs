@@ -83,7 +83,6 @@ impl Spotlight {
         let spotlight_id = self.terms_for(context)?.spotlight_id;
         let at = context.decided_at;
         match command {
-            SpotlightCommand::ScheduleSpotlight { .. } => Ok(vec![]),
             SpotlightCommand::OpenSpotlight { cause } => match self.status {
                 SpotlightStatus::Scheduled => {
                     let cause = *cause;
@@ -138,7 +137,9 @@ impl Spotlight {
                 let epoch = self.epoch.saturating_add(1);
                 Ok(vec![SpotlightEvent::GateReopened { spotlight_id, epoch }])
             }
-            SpotlightCommand::ReopenGate { .. } => Ok(vec![]),
+            SpotlightCommand::ScheduleSpotlight { .. } | SpotlightCommand::ReopenGate { .. } => {
+                Ok(vec![])
+            }
         }
     }
 

@@ -1,0 +1,248 @@
+//! From records to one transaction: dedupe, decide, check.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::command::{Command, CommandRecord};
+use domain::decision::{Decision, decide};
+use domain::envelope::{Metadata, NewEvent};
+use domain::event::{Event, StreamId};
+use domain::ids::{CommandId, EventId, SpotlightId, StreamKey};
+use domain::order::{OrderCommand, OrderEvent, OrderReason};
+use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
+use domain::spotlight::{SpotlightEvent, VoidCause};
+use metrics::counter;
+
+use super::desks::{Desks, limit_of};
+use super::park::{Behind, behind, misaddressed, sequence_of};
+use crate::metrics::{ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
+
+/// A record of a batch, parsed as far as it does.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) delivered: Delivered,
+    pub(super) record: Result<Box<CommandRecord>, String>,
+}
+
+impl Item {
+    pub(super) fn parse(delivered: Delivered) -> Self {
+        let record = serde_json::from_slice::<CommandRecord>(&delivered.value)
+            .map(Box::new)
+            .map_err(|error| format!("the record does not parse: {error}"));
+        Self { delivered, record }
+    }
+
+    /// The id that a repeat is recognised by in the inbox; orders are recognised by their stream.
+    pub(super) fn inbox_id(&self) -> Option<CommandId> {
+        self.record
+            .as_deref()
+            .ok()
+            .filter(|record| uses_inbox(record))
+            .map(|record| record.command_id)
+    }
+}
+
+fn uses_inbox(record: &CommandRecord) -> bool {
+    match &record.command {
+        Command::Broadcast { .. } | Command::Spotlight { .. } => true,
+        Command::Order { command } => matches!(command, OrderCommand::CancelOrder { .. }),
+    }
+}
+
+/// A decision that the store would refuse.
+#[derive(Debug)]
+pub(super) struct Unsound(pub(super) String);
+
+/// What is known of the items before they are decided.
+pub(super) struct Known {
+    /// Commands that were decided before.
+    pub(super) decided: BTreeSet<CommandId>,
+    /// Sequences that have a parked command.
+    pub(super) parked: BTreeSet<String>,
+}
+
+/// The making of one transaction.
+pub(super) struct Making<'a> {
+    pub(super) desks: &'a mut Desks,
+    pub(super) known: Known,
+    pub(super) decided_at: Timestamp,
+    pub(super) parked_deadline: Duration,
+    pub(super) batch: Batch,
+}
+
+impl Making<'_> {
+    /// Decides the items in order, on the desks.
+    pub(super) fn decide(mut self, items: &[Item]) -> Result<Batch, Unsound> {
+        let mut touched = BTreeSet::new();
+        for item in items {
+            match &item.record {
+                Ok(record) => {
+                    touched.insert(record.key);
+                    self.decide_one(item, record);
+                }
+                Err(error) => self.park(item, error),
+            }
+        }
+        for key in touched {
+            self.check(key)?;
+        }
+        Ok(self.batch)
+    }
+
+    /// Puts a single item aside.
+    pub(super) fn put_aside(mut self, item: &Item, error: &str) -> Batch {
+        self.park(item, error);
+        self.batch
+    }
+
+    fn park(&mut self, item: &Item, error: &str) {
+        self.known.parked.insert(item.sequence());
+        self.batch.parked.push(item.park(error, self.decided_at, self.parked_deadline));
+        if let Some(command_id) = item.inbox_id() {
+            self.outcome(item, command_id, CommandOutcome::Parked);
+        }
+    }
+
+    fn outcome(&mut self, item: &Item, command_id: CommandId, outcome: CommandOutcome) {
+        let Ok(record) = &item.record else { return };
+        self.known.decided.insert(command_id);
+        let source = item.delivered.source.clone();
+        self.batch.inbox.push(InboxEntry { command_id, key: record.key, source, outcome });
+    }
+
+    fn decide_one(&mut self, item: &Item, record: &CommandRecord) {
+        if self.known.parked.contains(&sequence_of(record)) {
+            match behind(record) {
+                Behind::Decide => {}
+                Behind::Skip => {
+                    counter!(WRITER_REPEATS_TOTAL).increment(1);
+                    return;
+                }
+                Behind::Park => return self.park_behind(item),
+            }
+        }
+        if let Some(reason) = misaddressed(record) {
+            return self.park(item, reason);
+        }
+        if item.inbox_id().is_some_and(|command_id| self.known.decided.contains(&command_id)) {
+            return self.repeat(item, record);
+        }
+        let Some(desk) = self.desks.desk(record.key) else {
+            return self.park(item, "its key was not loaded");
+        };
+        let decided_at = self.decided_at;
+        match catch_unwind(AssertUnwindSafe(|| decide(desk, record, decided_at))) {
+            Ok(decision) => self.take(item, record, decision),
+            Err(_) => self.park(item, "the decision panicked"),
+        }
+    }
+
+    fn park_behind(&mut self, item: &Item) {
+        let repeat =
+            item.inbox_id().is_some_and(|command_id| self.known.decided.contains(&command_id));
+        if repeat {
+            counter!(WRITER_REPEATS_TOTAL).increment(1);
+        } else {
+            self.park(item, "an earlier command of its sequence is parked");
+        }
+    }
+
+    /// A host's command that was decided before. If the gate was lost in between it holds an entry
+    /// of this repeat, which no other event ends (design rule 4); ending it twice does nothing.
+    fn repeat(&mut self, item: &Item, record: &CommandRecord) {
+        counter!(WRITER_REPEATS_TOTAL).increment(1);
+        let Command::Spotlight { command } = &record.command else { return };
+        let Some(admission) = command.admission() else { return };
+        let spotlight_id = SpotlightId(record.key.0);
+        let voided = SpotlightEvent::AdmissionVoided {
+            spotlight_id,
+            entry: record.command_id.0,
+            epoch: admission.epoch,
+            admission_no: admission.number,
+            cause: VoidCause::Duplicate,
+        };
+        self.push(
+            item,
+            record,
+            vec![(StreamId::spotlight(spotlight_id), Event::Spotlight(voided))],
+        );
+    }
+
+    fn take(&mut self, item: &Item, record: &CommandRecord, decision: Decision) {
+        if decision.events.is_empty() && decision.refusal.is_none() {
+            counter!(WRITER_REPEATS_TOTAL).increment(1);
+        }
+        self.push(item, record, decision.events);
+        if let Some(command_id) = item.inbox_id() {
+            let outcome = decision.refusal.map_or(CommandOutcome::Done, |refusal| {
+                let code = refusal.code().to_owned();
+                CommandOutcome::Refused { code, detail: refusal.to_string() }
+            });
+            self.outcome(item, command_id, outcome);
+        } else if let Some(refusal) = decision.refusal {
+            tracing::debug!(
+                command = %record.command_id, code = refusal.code(),
+                "a command to an order was refused: {refusal}"
+            );
+        }
+    }
+
+    fn push(&mut self, item: &Item, record: &CommandRecord, events: Vec<(StreamId, Event)>) {
+        let Some(desk) = self.desks.desk(record.key) else { return };
+        for (index, (stream, event)) in events.into_iter().enumerate() {
+            if let (Event::Reservation(event), Some(limit)) = (&event, limit_of(desk)) {
+                self.batch.unit_limits.insert(event.spotlight_id(), limit);
+            }
+            desk.apply(&stream, &event);
+            let sequence = desk.sequence(&stream);
+            self.batch.events.push(NewEvent {
+                event_id: EventId::derive_at(record.command_id, &item.delivered.source, index),
+                sequence,
+                stream,
+                key: record.key,
+                metadata: metadata(item, record, self.decided_at),
+                event,
+            });
+        }
+    }
+
+    /// The cheap invariants, before the store is asked: stock of every key that was touched.
+    fn check(&mut self, key: StreamKey) -> Result<(), Unsound> {
+        self.desks.trim_units(key);
+        match self.desks.desk(key) {
+            Some(desk) if !desk.ledger.is_sound() => {
+                Err(Unsound(format!("the decision would leave the stock of {key} unsound")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn metadata(item: &Item, record: &CommandRecord, decided_at: Timestamp) -> Metadata {
+    Metadata {
+        seller: record.seller.clone(),
+        command_id: record.command_id,
+        correlation: record.correlation,
+        causation: record.causation,
+        traceparent: record.traceparent.clone(),
+        actor: record.actor.clone(),
+        source: item.delivered.source.clone(),
+        decided_at,
+    }
+}
+
+/// Counts what should never be, once it is stored.
+pub(super) fn count_guard_failures(batch: &Batch) {
+    let failed = batch.events.iter().filter(|event| {
+        matches!(
+            &event.event,
+            Event::Order(OrderEvent::OrderFailed { reason: OrderReason::StockGuard, .. })
+        )
+    });
+    for event in failed {
+        counter!(ORDERS_FAILED_FOR_STOCK_TOTAL).increment(1);
+        tracing::error!(stream = %event.stream, "an accepted order failed for stock");
+    }
+}
