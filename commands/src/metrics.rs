@@ -69,3 +69,21 @@ pub fn describe_core() {
     describe_counter!(PROCESS_ERRORS_TOTAL, Unit::Count, "Steps that failed and are tried again");
     describe_gauge!(PAYMENTS_OPEN_ORDERS, Unit::Count, "Payments in hand");
 }
+
+/// Time of one append of the event store, from the start of its transaction to the answer.
+pub const STORE_APPEND_SECONDS: &str = "onair_store_append_seconds";
+/// Appends of the event store by `result`: committed, fenced, conflict, unavailable, ambiguous.
+pub const STORE_APPENDS_TOTAL: &str = "onair_store_appends_total";
+/// Events that the event store has taken.
+pub const STORE_EVENTS_TOTAL: &str = "onair_store_events_total";
+
+/// Describes the metrics of the event store to the recorder.
+pub fn describe_store() {
+    describe_histogram!(
+        STORE_APPEND_SECONDS,
+        Unit::Seconds,
+        "One append, as its connection saw it"
+    );
+    describe_counter!(STORE_APPENDS_TOTAL, Unit::Count, "Appends of the event store, by result");
+    describe_counter!(STORE_EVENTS_TOTAL, Unit::Count, "Events that the event store has taken");
+}
