@@ -7,6 +7,7 @@ pub mod broadcaster;
 pub mod config;
 pub mod extract;
 pub mod intake;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod ops;
