@@ -245,7 +245,7 @@ async fn an_acceptance_is_shown_whole(books: Books) {
     let show = story.live("show");
     let sale = story.spotlight(show, &[("a", 5), ("b", 5)]);
     let mut place = story.order(sale, "ana", &[("a", 2), ("b", 1)]);
-    let fields = serde_json::json!({"cart": [1, "둘"], "note": "a \"quote\""});
+    let fields = serde_json::json!({"cart": [1, "둘"], "note": "a \"quote\"", "nul": "a\0b"});
     place.personal.reference = Some("shop-7".to_owned());
     place.personal.metadata = fields.as_object().cloned();
     place.payment = None;

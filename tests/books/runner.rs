@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use commands::clock::{ManualClock, SystemClock};
-use commands::store::MemoryStore;
+use commands::store::{MemoryStore, StoreOptions, open};
 use domain::Timestamp;
 use domain::envelope::{NewEvent, Position, Recorded};
 use domain::ports::{Batch, Clock, EventStore, PortError};
@@ -27,7 +27,15 @@ fn memory(story: &Story) -> MemoryStore {
     MemoryStore::new(Arc::new(ManualClock::new(story.now)))
 }
 
-async fn append(store: &MemoryStore, events: &[Recorded]) {
+/// The event store in the database of the read models.
+async fn store_beside(books: &Books, story: &Story) -> Arc<dyn EventStore> {
+    match &books.database {
+        None => Arc::new(memory(story)),
+        Some(url) => open(url, &StoreOptions::new(Arc::new(SystemClock))).await.unwrap(),
+    }
+}
+
+async fn append(store: &dyn EventStore, events: &[Recorded]) {
     let new = |event: &Recorded| NewEvent {
         event_id: event.event_id,
         stream: event.stream.clone(),
@@ -54,17 +62,19 @@ fn long_story() -> Story {
 async fn both_read_models_follow_the_store() {
     for books in [Books::memory(), Books::sqlite().await, Books::postgres().await] {
         let story = long_story();
-        let events = memory(&story);
+        let events = store_beside(&books, &story).await;
         let (orders, sales) = (
             ReadModel::order_book(books.orders.clone()),
             ReadModel::sales_board(books.board.clone()),
         );
         let stop = CancellationToken::new();
         let (first, rest) = story.log().split_at(story.log().len() - 30);
-        append(&events, first).await;
+        for part in first.chunks(300) {
+            append(&*events, part).await;
+        }
         let driver = async {
             for part in rest.chunks(10) {
-                append(&events, part).await;
+                append(&*events, part).await;
                 let Position(head) = part.last().unwrap().position;
                 for model in [&orders, &sales] {
                     let applied =
@@ -75,7 +85,7 @@ async fn both_read_models_follow_the_store() {
             stop.cancel();
         };
         let models = [&orders, &sales];
-        tokio::join!(run_all(&models, &events, &SystemClock, &stop), driver);
+        tokio::join!(run_all(&models, &*events, &SystemClock, &stop), driver);
         assert_eq!(books.orders.checkpoint().await.unwrap(), story.head());
         assert_eq!(books.board.checkpoint().await.unwrap(), story.head());
         assert_eq!((orders.applied(), sales.applied()), (story.head(), story.head()));
@@ -230,4 +240,12 @@ async fn waiting_ends_at_its_bound() {
     assert_eq!(*clock.slept.lock().unwrap(), [APPLIED_POLL, APPLIED_POLL, last]);
     assert_eq!((clock.now() - start).to_std().unwrap(), bound);
     assert!(wait_applied(&model, &clock, Position::START, Duration::ZERO).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_address_of_no_database_is_refused() {
+    for address in ["", "onair.db", "mysql://localhost/x", "sqlite:///no/such/folder/onair.db"] {
+        let refused = projections::read_model::open(address).await;
+        assert!(matches!(refused, Err(PortError::Unavailable { .. })), "{address}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::envelope::Recorded;
 use domain::ports::{OrderBook, SalesBoard};
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
-use projections::read_model::open_sqlite;
+use projections::read_model::{open, open_sqlite};
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
@@ -26,6 +26,8 @@ pub struct Books {
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
     pub rows: Rows,
+    /// The address of the database that holds the rows, if one does.
+    pub database: Option<String>,
 }
 
 impl Books {
@@ -38,6 +40,7 @@ impl Books {
             board: board.clone(),
             other_board: board,
             rows: Rows::Memory,
+            database: None,
         }
     }
 
@@ -45,13 +48,15 @@ impl Books {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite://{}", folder.path().join("onair.db").display());
         commands::store::migrate(&url).await.unwrap();
-        let (pool, other) = (open_sqlite(&url).await.unwrap(), open_sqlite(&url).await.unwrap());
+        let pool = open_sqlite(&url).await.unwrap();
+        let other = open(&url).await.unwrap();
         Self {
             orders: Arc::new(SqliteOrderBook::new(pool.clone())),
-            other_orders: Arc::new(SqliteOrderBook::new(other.clone())),
+            other_orders: other.orders,
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
-            other_board: Arc::new(SqliteSalesBoard::new(other)),
+            other_board: other.board,
             rows: Rows::Sqlite(pool, folder),
+            database: Some(url),
         }
     }
 
@@ -59,13 +64,14 @@ impl Books {
         let url = fresh_database().await;
         commands::store::migrate(&url).await.unwrap();
         let pool = PgPool::connect(&url).await.unwrap();
-        let other = PgPool::connect(&url).await.unwrap();
+        let other = open(&url).await.unwrap();
         Self {
             orders: Arc::new(PostgresOrderBook::new(pool.clone())),
-            other_orders: Arc::new(PostgresOrderBook::new(other.clone())),
+            other_orders: other.orders,
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
-            other_board: Arc::new(PostgresSalesBoard::new(other)),
+            other_board: other.board,
             rows: Rows::Postgres(pool),
+            database: Some(url),
         }
     }
 
