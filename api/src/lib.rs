@@ -6,7 +6,6 @@ mod bless;
 pub mod broadcaster;
 pub mod config;
 pub mod extract;
-pub mod intake;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
