@@ -2,7 +2,11 @@
 //! machine, and what happens when Redis loses something.
 
 mod adapters;
+mod keeping;
+mod keys;
+mod losses;
 mod model;
 mod story;
 mod suite;
 mod suite_apply;
+mod world;
