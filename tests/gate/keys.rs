@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use domain::admission::Admission;
 use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
-use domain::ports::{AcceptedOrders, EntryState, Loaded, SnapshotOrder, StockGate};
+use domain::ports::{AcceptedOrders, EntryState, Loaded, SnapshotOrder};
 use domain::views::{AcceptedOrder, OrderView};
 use projections::stock_counter::{
-    MemoryAcceptedOrders, RETAINED_AFTER_CLOSE, RedisAcceptedOrders, RedisGate,
+    MemoryAcceptedOrders, MemoryGate, RETAINED_AFTER_CLOSE, RedisAcceptedOrders, RedisGate,
 };
 
 use super::adapters::{TestClock, cluster_urls};
@@ -55,6 +55,25 @@ async fn keys_live_on_after_the_close_only_as_long_as_repeats_may_come() {
     assert_eq!(gate.claim_pending(Duration::ZERO, 9).await.expect("answers"), []);
     let live = ask(&["KEYS", &format!("{prefix}gate:live:*")]).await;
     assert_eq!(live, redis::Value::Array(vec![]));
+}
+
+#[tokio::test]
+async fn memory_forgets_what_closed_long_ago() {
+    let clock = Arc::new(commands::clock::ManualClock::new(time(1_000_000_000)));
+    let gate: Gate = Arc::new(MemoryGate::new(Arc::clone(&clock) as _));
+    let mut story = Story::new();
+    let mut events = story.open(&[("a", 5)]);
+    events.push(story.closed(fresh()));
+    apply(&gate, &story, &events).await;
+    let kept = RETAINED_AFTER_CLOSE.to_std().expect("positive");
+    for (pause, expected) in
+        [(kept.saturating_sub(Duration::from_secs(1)), true), (Duration::from_secs(1), false)]
+    {
+        clock.advance(pause);
+        gate.claim_pending(Duration::ZERO, 9).await.expect("answers");
+        let view = gate.view(story.spotlight).await.expect("answers");
+        assert_eq!(view.is_some(), expected);
+    }
 }
 
 /// 100,000 orders are loaded in steps that let others through.
@@ -203,13 +222,13 @@ async fn cost_of_a_take() {
             });
             futures::future::join_all(asked).await;
         }
-        println!("bare EVALSHA {:?}", (cpu() - before) / TAKES);
+        println!("bare EVALSHA {:?}", cpu().saturating_sub(before) / TAKES);
     }
     let before = cpu();
     for some in takes.chunks(64) {
         futures::future::join_all(some.iter().map(|take| gate.take(take))).await;
     }
-    println!("take         {:?}", (cpu() - before) / TAKES);
+    println!("take         {:?}", cpu().saturating_sub(before) / TAKES);
 }
 
 /// CPU time of this process: user and system, in clock ticks of 10 ms.

@@ -325,7 +325,9 @@ impl Both {
         let mut ledger = Ledger::default();
         for recorded in &self.story.events {
             fold.apply(recorded);
-            ledger_deltas(&recorded.event).iter().for_each(|delta| ledger.apply(delta));
+            for delta in ledger_deltas(&recorded.event) {
+                ledger.apply(&delta);
+            }
         }
         let snapshot = fold.finish().expect("scheduled");
         let on_model = load_snapshot(&mut self.model, &snapshot);
