@@ -162,7 +162,7 @@ impl Writer {
         Ok(Known { decided, parked })
     }
 
-    async fn commit(&self, batch: &Batch) -> Result<Tried, Stop> {
+    async fn commit(&mut self, batch: &Batch) -> Result<Tried, Stop> {
         let mut pause = BACKOFF_MIN;
         loop {
             let answer = match self.ports.faults.at(WRITER_BEFORE_COMMIT).await {
@@ -192,7 +192,7 @@ impl Writer {
 
     /// The answer to COMMIT was lost: the first fence tells, because they all moved or none did
     /// (window 13).
-    async fn settle(&self, batch: &Batch) -> Result<Settled, Stop> {
+    async fn settle(&mut self, batch: &Batch) -> Result<Settled, Stop> {
         let Some(fence) = batch.fences.first() else { return Ok(Settled::NotCommitted) };
         let mut pause = BACKOFF_MIN;
         loop {
