@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "tests panic")]
 
 mod api;
+mod arrows;
 mod books;
 mod feed;
 mod flow;

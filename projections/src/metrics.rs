@@ -1,1 +1,44 @@
 //! Metrics of this crate, each declared once with its unit and meaning.
+
+use metrics::{Unit, describe_counter, describe_gauge};
+
+/// Events that were missing in the log and read from the store, by `consumer`: alarm on any.
+pub const CONSUMER_GAPS_TOTAL: &str = "onair_consumer_gaps_total";
+/// Events that were applied before, by `consumer`.
+pub const CONSUMER_DUPLICATES_TOTAL: &str = "onair_consumer_duplicates_total";
+/// Errors after which a consumer tried again, by `consumer`.
+pub const CONSUMER_ERRORS_TOTAL: &str = "onair_consumer_errors_total";
+/// From the store's time of the last event to its application, by `consumer`.
+pub const CONSUMER_LAG_SECONDS: &str = "onair_consumer_lag_seconds";
+
+/// Describes the metrics of the consumers to the recorder.
+pub fn describe_consumer() {
+    let gaps = "Gaps in the log of events that were filled from the store; alarm on any";
+    describe_counter!(CONSUMER_GAPS_TOTAL, Unit::Count, gaps);
+    let duplicates = "Events that were applied before";
+    describe_counter!(CONSUMER_DUPLICATES_TOTAL, Unit::Count, duplicates);
+    let errors = "Errors after which a consumer tried again";
+    describe_counter!(CONSUMER_ERRORS_TOTAL, Unit::Count, errors);
+    let lag = "From the store's time of the last event to its application";
+    describe_gauge!(CONSUMER_LAG_SECONDS, Unit::Seconds, lag);
+}
+
+/// Events between the head of the log and a read model's checkpoint, by `projection`.
+pub const PROJECTION_LAG_EVENTS: &str = "onair_projection_lag_events";
+/// Events that this process handed to a read model, by `projection`.
+pub const PROJECTION_EVENTS_TOTAL: &str = "onair_projection_events_total";
+/// Steps of a read model that failed and are tried again, by `projection`.
+pub const PROJECTION_FAILURES_TOTAL: &str = "onair_projection_failures_total";
+
+/// Names the read models' metrics to the recorder.
+pub fn describe_read_models() {
+    describe_gauge!(
+        PROJECTION_LAG_EVENTS,
+        "Events between the head of the log and a read model's checkpoint"
+    );
+    describe_counter!(PROJECTION_EVENTS_TOTAL, "Events that this process handed to a read model");
+    describe_counter!(
+        PROJECTION_FAILURES_TOTAL,
+        "Steps of a read model that failed and are tried again"
+    );
+}

@@ -1,1 +1,6 @@
-//! flow
+//! Flows on real servers.
+
+mod embedded;
+mod faults;
+mod host;
+mod rush;

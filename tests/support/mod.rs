@@ -1,6 +1,13 @@
 //! What tests share: the real servers that `scripts/test` started.
 
+pub mod cluster;
+pub mod events;
+pub mod process;
+pub mod shop;
+pub mod viewer;
+
 use std::env;
+use std::time::{Duration, Instant};
 
 /// An environment variable that `scripts/test` sets; a test without its server fails, it is never
 /// skipped.
@@ -19,4 +26,25 @@ pub async fn fresh_database() -> String {
     pool.close().await;
     let (server, _) = url.rsplit_once('/').expect("a URL with a database name");
     format!("{server}/{name}")
+}
+
+/// How much of a long run: a fixed slice in `scripts/test`, all of it in `scripts/soak`.
+pub fn slice(short: usize, full: usize) -> usize {
+    if env::var_os("ONAIR_TEST_SOAK").is_some() { full } else { short }
+}
+
+/// Polls until the answer is there; fails after `within`.
+pub async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let until = Instant::now() + within;
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < until, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -1,11 +1,24 @@
 //! The event store: in memory, on SQLite and on PostgreSQL.
 
 mod changes;
+mod encoded;
 mod head;
 mod memory;
 mod memory_state;
+mod numbers;
+mod open;
+mod postgres;
+mod sqlite;
+mod stored;
+mod writer;
 
 pub use memory::MemoryStore;
+pub use open::{OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_reader};
+pub use postgres::{PostgresReader, PostgresStore};
+pub use sqlite::{SqliteReader, SqliteStore};
 
 /// How long a role's lease lasts without being renewed, in seconds.
 pub const LEASE_SECONDS: i64 = 5;
+
+/// What errors call the store.
+const STORE: &str = "the event store";

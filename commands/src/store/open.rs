@@ -1,0 +1,124 @@
+//! Opening a store by the address of its database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::ports::{Clock, EventReader, EventStore};
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::postgres::{PostgresReader, PostgresStore};
+use super::sqlite::{SqliteReader, SqliteStore};
+
+/// Connections of a store's read pool where nothing else is asked for.
+pub const READERS_DEFAULT: u32 = 4;
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// The time of an embedded store; PostgreSQL takes its own.
+    pub clock: Arc<dyn Clock>,
+    /// Connections of the read pool; the writer has one of its own.
+    pub readers: u32,
+}
+
+impl StoreOptions {
+    /// The defaults.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, readers: READERS_DEFAULT }
+    }
+}
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is none that onair knows.
+    #[error("{0:?} is neither sqlite://FILE nor postgres://…")]
+    Scheme(String),
+    /// Another process has the file.
+    #[error("{} is locked: an embedded store has one owner, and another process has it", .file.display())]
+    Owned {
+        /// The lock's file.
+        file: PathBuf,
+    },
+    /// The lock's file cannot be made.
+    #[error("{} cannot be locked", .file.display())]
+    Lock {
+        /// The lock's file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The schema lacks a step.
+    #[error("the database lacks migration {0}: run `onair migrate`")]
+    NotMigrated(i64),
+    /// A migration failed.
+    #[error("the database cannot be migrated")]
+    Migrate(#[from] MigrateError),
+    /// The database cannot be reached or opened.
+    #[error("the database cannot be opened")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Which database an address names.
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+fn kind_of(database: &str) -> Result<Kind, OpenError> {
+    match database.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Kind::Sqlite),
+        Some("postgres" | "postgresql") => Ok(Kind::Postgres),
+        _ => Err(OpenError::Scheme(database.split('@').next_back().unwrap_or("").to_owned())),
+    }
+}
+
+/// Opens a store for its writers and readers: `sqlite://FILE` or `postgres://…`.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open(
+    database: &str,
+    options: &StoreOptions,
+) -> Result<Arc<dyn EventStore>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Arc::new(SqliteStore::open(database, options).await?),
+        Kind::Postgres => Arc::new(PostgresStore::connect(database, options).await?),
+    })
+}
+
+/// Opens a store for reading only, also while a server runs on it.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open_reader(
+    database: &str,
+    options: &StoreOptions,
+) -> Result<Arc<dyn EventReader>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Arc::new(SqliteReader::open(database, options).await?),
+        Kind::Postgres => Arc::new(PostgresReader::connect(database, options).await?),
+    })
+}
+
+/// Runs the migrations that a database lacks, under a lock.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn migrate(database: &str) -> Result<(), OpenError> {
+    match kind_of(database)? {
+        Kind::Sqlite => super::sqlite::migrate(database).await,
+        Kind::Postgres => super::postgres::migrate(database).await,
+    }
+}
+
+/// Whether every step that this code knows was taken; a later release may have taken more.
+pub(super) fn check_migrated(migrator: &Migrator, applied: &[i64]) -> Result<(), OpenError> {
+    match migrator.iter().find(|step| !applied.contains(&step.version)) {
+        Some(step) => Err(OpenError::NotMigrated(step.version)),
+        None => Ok(()),
+    }
+}
+
+/// The versions that a database has; none where it was never migrated.
+pub(super) const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";

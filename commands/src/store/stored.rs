@@ -1,0 +1,176 @@
+//! Rows of a database, decoded.
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use domain::envelope::{Metadata, Recorded, Source};
+use domain::event::{StreamId, StreamKind};
+use domain::ids::{CommandId, EventId, StreamKey};
+use domain::ports::{Claim, ParkedCommand, PortError, StoredOutcome};
+use domain::upcast;
+use uuid::Uuid;
+
+use super::STORE;
+use super::numbers::{to_position, unsigned};
+
+/// A row of `events`; `T` is how the database gives a time.
+#[derive(sqlx::FromRow)]
+pub(super) struct StoredEvent<T> {
+    pub position: i64,
+    pub prev: i64,
+    pub event_id: Uuid,
+    pub aggregate_type: String,
+    pub aggregate_id: String,
+    pub sequence: i64,
+    pub stream_key: Uuid,
+    pub recorded_at: T,
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: String,
+    pub metadata: String,
+}
+
+impl<T: IntoTime> StoredEvent<T> {
+    /// The event in today's words.
+    ///
+    /// # Errors
+    /// [`PortError::Corrupt`] naming the position.
+    pub fn decode(self) -> Result<Recorded, PortError> {
+        let at = self.position;
+        let corrupt =
+            |detail: String| PortError::corrupt(STORE, format!("position {at}: {detail}"));
+        let kind: StreamKind =
+            self.aggregate_type.parse().map_err(|error| corrupt(format!("{error}")))?;
+        let event = upcast::decode(kind, &self.event_type, &self.event_version, &self.payload)
+            .map_err(|error| corrupt(described(&error)))?;
+        let metadata: BTreeMap<String, String> =
+            serde_json::from_str(&self.metadata).map_err(|error| corrupt(format!("{error}")))?;
+        Ok(Recorded {
+            position: to_position(self.position)?,
+            prev: to_position(self.prev)?,
+            event_id: EventId(self.event_id),
+            stream: StreamId { kind, id: self.aggregate_id },
+            sequence: unsigned(self.sequence, "a sequence")?,
+            key: StreamKey(self.stream_key),
+            recorded_at: self.recorded_at.into_time()?,
+            event,
+            metadata: Metadata::from_map(&metadata).map_err(|error| corrupt(error.to_string()))?,
+        })
+    }
+}
+
+fn described(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// How a database gives a time.
+pub(super) trait IntoTime {
+    fn into_time(self) -> Result<Timestamp, PortError>;
+}
+
+impl IntoTime for Timestamp {
+    fn into_time(self) -> Result<Timestamp, PortError> {
+        Ok(self)
+    }
+}
+
+/// Microseconds since 1970.
+impl IntoTime for i64 {
+    fn into_time(self) -> Result<Timestamp, PortError> {
+        Timestamp::from_timestamp_micros(self)
+            .ok_or_else(|| PortError::corrupt(STORE, format!("the time {self} is out of range")))
+    }
+}
+
+/// Every event of a page.
+///
+/// # Errors
+/// [`PortError::Corrupt`] naming the first position that does not decode.
+pub(super) fn decode_all<T: IntoTime>(
+    rows: Vec<StoredEvent<T>>,
+) -> Result<Vec<Recorded>, PortError> {
+    rows.into_iter().map(StoredEvent::decode).collect()
+}
+
+/// A row of `parked`.
+#[derive(sqlx::FromRow)]
+pub(super) struct StoredParked<T> {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub sequence: String,
+    pub value: Vec<u8>,
+    pub error: String,
+    pub parked_at: T,
+    pub deadline: T,
+}
+
+impl<T: IntoTime> StoredParked<T> {
+    /// The command.
+    ///
+    /// # Errors
+    /// [`PortError::Corrupt`] where a time is out of range.
+    pub fn decode(self) -> Result<ParkedCommand, PortError> {
+        Ok(ParkedCommand {
+            source: Source { topic: self.topic, partition: self.partition, offset: self.offset },
+            sequence: self.sequence,
+            value: self.value,
+            error: self.error,
+            parked_at: self.parked_at.into_time()?,
+            deadline: self.deadline.into_time()?,
+        })
+    }
+}
+
+/// A row of `ingest_offsets`.
+///
+/// # Errors
+/// [`PortError::Corrupt`] where the epoch is negative.
+pub(super) fn decode_claim((epoch, next_offset): (i64, Option<i64>)) -> Result<Claim, PortError> {
+    Ok(Claim { epoch: unsigned(epoch, "an epoch")?, next_offset })
+}
+
+/// A row of `inbox`.
+///
+/// # Errors
+/// [`PortError::Corrupt`] where the outcome does not decode.
+pub(super) fn decode_outcome(
+    (command, outcome, position): (Uuid, String, i64),
+) -> Result<(CommandId, StoredOutcome), PortError> {
+    let outcome = serde_json::from_str(&outcome).map_err(|error| {
+        PortError::corrupt(STORE, format!("the outcome of command {command}: {error}"))
+    })?;
+    Ok((CommandId(command), StoredOutcome { outcome, position: to_position(position)? }))
+}
+
+/// Rows of `stock_ledger` of one spotlight.
+///
+/// # Errors
+/// [`PortError::Corrupt`] where a SKU is no name.
+pub(super) fn decode_ledger(
+    rows: Vec<(String, i64, i64, i64)>,
+) -> Result<domain::ledger::Ledger, PortError> {
+    let row = |(sku, limit, held, confirmed): (String, i64, i64, i64)| {
+        let sku =
+            sku.parse().map_err(|error| PortError::corrupt(STORE, format!("{sku:?} {error}")))?;
+        Ok((sku, domain::ledger::LedgerRow { limit, held, confirmed }))
+    };
+    let rows = rows.into_iter().map(row).collect::<Result<_, PortError>>()?;
+    Ok(domain::ledger::Ledger { rows })
+}
+
+/// Rows of `viewer_units` of one spotlight.
+///
+/// # Errors
+/// [`PortError::Corrupt`] where a viewer is no name.
+pub(super) fn decode_units(
+    rows: Vec<(String, i64)>,
+) -> Result<BTreeMap<domain::ids::ViewerRef, i64>, PortError> {
+    let row = |(viewer, units): (String, i64)| {
+        let viewer = viewer
+            .parse()
+            .map_err(|error| PortError::corrupt(STORE, format!("{viewer:?} {error}")))?;
+        Ok((viewer, units))
+    };
+    rows.into_iter().map(row).collect()
+}

@@ -1,0 +1,152 @@
+//! The host changes everything in mid-rush: reductions, prices, pauses, a close, the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::rush::{check_log, check_stock};
+use crate::support::cluster::{Cluster, Servers};
+use crate::support::shop::{Shop, order_of};
+
+/// Units of each of the two spotlights.
+const UNITS: u32 = 300;
+/// Buyers, each with a new name for each press.
+const BUYERS: usize = 32;
+
+/// A press under the offer version that was current at the last refusal.
+async fn rush(
+    shop: Shop,
+    bases: Vec<String>,
+    spotlight: String,
+    n: usize,
+    accepted: Arc<Mutex<BTreeMap<String, u64>>>,
+    stop: Arc<AtomicBool>,
+) {
+    let mut version = 1;
+    let mut round = n;
+    while !stop.load(Ordering::Relaxed) {
+        round += BUYERS;
+        let body = order_of(&spotlight, version, &[("lamp", 1)], "sim_ok");
+        let (viewer, key) = (format!("viewer-{round}"), Uuid::new_v4().to_string());
+        let answer =
+            shop.order(&bases[round % bases.len()], &viewer, &key, &body).await.expect("an answer");
+        match (answer.status.as_u16(), answer.code()) {
+            (202, _) => {
+                accepted.lock().insert(answer.id(), u64::from(version));
+            }
+            (409, "offer_changed") => {
+                let current = answer.body["offer"]["version"].as_u64().expect("the current offer");
+                version = u32::try_from(current).expect("a version");
+            }
+            (409, "sold_out" | "paused" | "not_open") | (503, _) => {}
+            (409, "closed") => return,
+            other => panic!("{other:?} {answer:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_changes_everything_in_mid_rush() {
+    let servers = Servers::shared().await;
+    let mut cluster = Cluster::start(&servers, 3, 2).await;
+    let shop = Shop::new("acme", &cluster.secret);
+    let pool = PgPool::connect(&servers.database).await.expect("connects");
+    let base = cluster.url(0);
+    let broadcast = shop.live_broadcast(&base).await;
+    let mut spotlights = vec![];
+    for _ in 0..2 {
+        let id = shop.spotlight(&base, &broadcast, &[("lamp", UNITS)], json!({})).await;
+        spotlights.push(id);
+    }
+    let accepted = Arc::new(Mutex::new(BTreeMap::new()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let bases: Vec<String> = (0..3).map(|n| cluster.url(n)).collect();
+    let buyers: Vec<_> = (0..BUYERS)
+        .map(|n| {
+            let spotlight = spotlights[n % 2].clone();
+            let rush =
+                rush(shop.clone(), bases.clone(), spotlight, n, accepted.clone(), stop.clone());
+            tokio::task::spawn(rush)
+        })
+        .collect();
+    let first = format!("/v1/spotlights/{}", spotlights[0]);
+    for round in 1..=4_i64 {
+        let node = cluster.url(usize::try_from(round).expect("small"));
+        let reduced = shop
+            .host(
+                &node,
+                Method::POST,
+                &format!("{first}/stock"),
+                &json!({
+                    "sku": "lamp", "delta": -10, "reason": "damaged",
+                }),
+            )
+            .await;
+        assert!(reduced.status == 200 || reduced.code() == "below_committed", "{reduced:?}");
+        let price = json!({"live_price": {"minor": 19_900 - round * 1_000, "currency": "KRW"},
+            "reason": "next price"});
+        let changed =
+            shop.host(&node, Method::POST, &format!("{first}/offer"), &price).await.expect(200);
+        assert_eq!(changed.body["offer"]["version"], round + 1, "{changed:?}");
+        shop.host(&node, Method::POST, &format!("{first}/pause"), &json!({})).await.expect(200);
+        let probe = order_of(
+            &spotlights[0],
+            u32::try_from(round + 1).expect("small"),
+            &[("lamp", 1)],
+            "sim_ok",
+        );
+        let refused = shop
+            .order(&cluster.url(0), &format!("late-{round}"), &Uuid::new_v4().to_string(), &probe)
+            .await
+            .expect("an answer");
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "paused"), "{refused:?}");
+        shop.host(&node, Method::POST, &format!("{first}/resume"), &json!({})).await.expect(200);
+    }
+    shop.host(&base, Method::POST, &format!("{first}/close"), &json!({"reason": "done"}))
+        .await
+        .expect(200);
+    let ended = shop
+        .host(&base, Method::POST, &format!("/v1/broadcasts/{broadcast}/end"), &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(ended.body["status"], "ended");
+    for spotlight in &spotlights {
+        let body = order_of(spotlight, 5, &[("lamp", 1)], "sim_ok");
+        let late = shop
+            .order(&cluster.url(1), "too-late", &Uuid::new_v4().to_string(), &body)
+            .await
+            .expect("an answer");
+        assert_eq!((late.status.as_u16(), late.code()), (409, "closed"), "`end` shuts every gate");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for buyer in buyers {
+        buyer.await.expect("the buyer ends");
+    }
+    let accepted = std::mem::take(&mut *accepted.lock());
+    let mut ends = BTreeMap::new();
+    for (id, version) in &accepted {
+        let order = shop.ended_order(&base, id).await;
+        check_price(&order, *version);
+        ends.insert(id.clone(), order);
+    }
+    for spotlight in &spotlights {
+        check_stock(&shop, &base, spotlight, &ends).await;
+    }
+    check_log(&cluster, &pool, &ends).await;
+    cluster.stop().await;
+}
+
+/// The price is that of the version which was accepted, whatever came after.
+fn check_price(order: &Value, version: u64) {
+    assert_eq!(order["offer_version"], version, "{order}");
+    let cheaper = i64::try_from(version - 1).expect("small") * 1_000;
+    assert_eq!(order["total"]["minor"], 19_900 - cheaper, "{order}");
+}

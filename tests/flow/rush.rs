@@ -1,0 +1,233 @@
+//! The rush: 2,000 viewers press at once on 100 units, beside a second sale on the other writer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use serde_json::{Value, json};
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+use crate::support::cluster::{Cluster, Servers};
+use crate::support::shop::{Answer, Shop, order_of};
+use crate::support::viewer::{Viewer, faults_of};
+
+/// Viewers that press on the first spotlight.
+const VIEWERS: usize = 2_000;
+/// Units of the first spotlight.
+const UNITS: u32 = 100;
+/// Units of each SKU of the second spotlight.
+const UNITS_EACH: u32 = 30;
+/// Viewers that order several SKUs of the second spotlight.
+const SECOND_VIEWERS: usize = 200;
+/// Every so many payments fail.
+const FAILS_EVERY: usize = 10;
+
+/// What came of a press, by order id.
+pub type Admitted = BTreeMap<String, String>;
+
+/// The owner of the partition that a spotlight's commands go to.
+async fn owner(pool: &PgPool, spotlight: &str) -> String {
+    sqlx::query(
+        "SELECT o.owner FROM events e JOIN ingest_offsets o \
+         ON o.topic = e.metadata->>'topic' AND o.part = (e.metadata->>'partition')::int \
+         WHERE e.stream_key = $1::uuid LIMIT 1",
+    )
+    .bind(spotlight)
+    .fetch_one(pool)
+    .await
+    .expect("the spotlight has an event")
+    .get(0)
+}
+
+fn method(n: usize) -> &'static str {
+    if n.is_multiple_of(FAILS_EVERY) { "sim_decline_hard" } else { "sim_ok" }
+}
+
+/// One press, and for every second viewer the same press again under the same key.
+async fn press(shop: &Shop, bases: [String; 2], viewer: &str, body: &Value, twice: bool) -> Answer {
+    let key = Uuid::new_v4().to_string();
+    let first = shop.order(&bases[0], viewer, &key, body);
+    if !twice {
+        return first.await.expect("an answer");
+    }
+    let (first, second) = tokio::join!(first, shop.order(&bases[1], viewer, &key, body));
+    let (first, second) = (first.expect("an answer"), second.expect("an answer"));
+    match (first.status.as_u16(), second.status.as_u16()) {
+        (202, 202) => {
+            assert_eq!(first.id(), second.id(), "one key, one order");
+            assert_eq!(first.body["receipt"], second.body["receipt"], "one order, one receipt");
+            first
+        }
+        (202, _) => {
+            assert_eq!(second.code(), "idempotency_in_flight", "{second:?}");
+            first
+        }
+        (_, 202) => {
+            assert_eq!(first.code(), "idempotency_in_flight", "{first:?}");
+            second
+        }
+        _ => first,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_viewers_press_on_a_hundred_units() {
+    let servers = Servers::shared().await;
+    let mut cluster = Cluster::start(&servers, 3, 2).await;
+    let shop = Shop::new("acme", &cluster.secret);
+    let pool = PgPool::connect(&servers.database).await.expect("connects");
+    let broadcast = shop.live_broadcast(&cluster.url(0)).await;
+    let first = shop.spotlight(&cluster.url(0), &broadcast, &[("lamp", UNITS)], json!({})).await;
+    let skus = [("red", UNITS_EACH), ("green", UNITS_EACH), ("blue", UNITS_EACH)];
+    let mut second = shop.spotlight(&cluster.url(1), &broadcast, &skus, json!({})).await;
+    for _ in 0..32 {
+        if owner(&pool, &first).await != owner(&pool, &second).await {
+            break;
+        }
+        second = shop.spotlight(&cluster.url(1), &broadcast, &skus, json!({})).await;
+    }
+    assert_ne!(
+        owner(&pool, &first).await,
+        owner(&pool, &second).await,
+        "two writers share the work"
+    );
+
+    let mut viewers: Vec<Viewer> = (0..VIEWERS)
+        .map(|n| {
+            let subject = format!("viewer-{n}");
+            let address = cluster.api[n % 3].socket_url();
+            let token = shop.token("viewer", &subject);
+            Viewer::start(&subject, token, &broadcast, move |_| address.clone())
+        })
+        .collect();
+    for viewer in &mut viewers {
+        viewer.connected().await;
+    }
+
+    let mut presses = FuturesUnordered::new();
+    for n in 0..VIEWERS {
+        let (shop, bases) = (shop.clone(), [cluster.url(n), cluster.url(n + 1)]);
+        let body = order_of(&first, 1, &[("lamp", 1)], method(n));
+        presses.push(tokio::task::spawn(async move {
+            let viewer = format!("viewer-{n}");
+            (viewer.clone(), press(&shop, bases, &viewer, &body, n.is_multiple_of(2)).await)
+        }));
+    }
+    for n in 0..SECOND_VIEWERS {
+        let (shop, bases) = (shop.clone(), [cluster.url(n), cluster.url(n + 1)]);
+        let lines: &[(&str, u32)] = match n % 3 {
+            0 => &[("red", 1), ("green", 2)],
+            1 => &[("green", 1), ("blue", 1)],
+            _ => &[("red", 2), ("green", 1), ("blue", 1)],
+        };
+        let body = order_of(&second, 1, lines, method(n));
+        presses.push(tokio::task::spawn(async move {
+            let viewer = format!("viewer-{n}");
+            (viewer.clone(), press(&shop, bases, &viewer, &body, n.is_multiple_of(2)).await)
+        }));
+    }
+    let mut admitted = Admitted::new();
+    let mut refused = BTreeSet::new();
+    while let Some(pressed) = presses.next().await {
+        let (viewer, answer) = pressed.expect("the press ends");
+        if answer.status == 202 {
+            admitted.insert(answer.id(), viewer);
+        } else {
+            assert_eq!((answer.status.as_u16(), answer.code()), (409, "sold_out"), "{answer:?}");
+            refused.insert(viewer);
+        }
+    }
+    assert!(!refused.is_empty(), "a hundred units are not enough for all");
+
+    let mut ends = BTreeMap::new();
+    for id in admitted.keys() {
+        ends.insert(id.clone(), shop.ended_order(&cluster.url(0), id).await);
+    }
+    check_stock(&shop, &cluster.url(2), &first, &ends).await;
+    check_stock(&shop, &cluster.url(2), &second, &ends).await;
+    check_viewers(viewers, &admitted, &ends).await;
+    check_log(&cluster, &pool, &ends).await;
+    cluster.stop().await;
+}
+
+/// Units confirmed, released and still free add up to the limit, by the API and by the orders.
+pub async fn check_stock(shop: &Shop, base: &str, spotlight: &str, ends: &BTreeMap<String, Value>) {
+    let mut sold: BTreeMap<String, i64> = BTreeMap::new();
+    for order in ends.values() {
+        if order["spotlight_id"] != spotlight || order["status"] != "confirmed" {
+            continue;
+        }
+        for line in order["lines"].as_array().expect("lines") {
+            let sku = line["sku"].as_str().expect("a SKU").to_owned();
+            *sold.entry(sku).or_default() += line["quantity"].as_i64().expect("a quantity");
+        }
+    }
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let inventory = shop.inventory(base, spotlight).await;
+        let stocks = inventory.as_object().expect("an inventory");
+        let number = |sku: &str, field: &str| stocks[sku][field].as_i64().expect("a number");
+        let settled = stocks.keys().all(|sku| {
+            number(sku, "held") == 0 && number(sku, "sold") == sold.get(sku).copied().unwrap_or(0)
+        });
+        for sku in stocks.keys() {
+            assert_eq!(
+                number(sku, "limited_quantity"),
+                number(sku, "remaining") + number(sku, "held") + number(sku, "sold"),
+                "{sku}"
+            );
+            assert!(number(sku, "remaining") >= 0, "oversold: {inventory}");
+        }
+        if settled {
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "{inventory} is not {sold:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// Every viewer of its own order saw each step once and in order.
+async fn check_viewers(viewers: Vec<Viewer>, admitted: &Admitted, ends: &BTreeMap<String, Value>) {
+    let mut seen = BTreeMap::new();
+    for viewer in viewers {
+        seen.insert(viewer.subject.clone(), viewer.stop().await);
+    }
+    let mut faults = vec![];
+    for (subject, seen) in &seen {
+        faults.extend(seen.breaks.iter().map(|fault| format!("{subject}: {fault}")));
+        assert!(seen.live > 0, "{subject} saw no stock");
+    }
+    for (order, subject) in admitted {
+        let steps = seen[subject].orders.get(order).cloned().unwrap_or_default();
+        for fault in faults_of(&steps, &ends[order]) {
+            faults.push(format!("{subject} {order}: {fault}"));
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} faults, first {:#?}",
+        faults.len(),
+        &faults[..faults.len().min(5)]
+    );
+}
+
+/// The log proves it, and no admitted order failed for stock.
+pub async fn check_log(cluster: &Cluster, pool: &PgPool, ends: &BTreeMap<String, Value>) {
+    let (code, report) = cluster.verify().await;
+    assert_eq!((code, &report["verdict"]), (0, &json!("good")), "{report:#}");
+    let accepted: i64 =
+        sqlx::query("SELECT count(*) FROM events WHERE event_type = 'OrderAccepted'")
+            .fetch_one(pool)
+            .await
+            .expect("counts")
+            .get(0);
+    assert_eq!(
+        usize::try_from(accepted),
+        Ok(ends.len()),
+        "every admitted order is in the log, once"
+    );
+    for order in ends.values() {
+        assert_ne!(order["reason"], "stock_guard", "accepted but failed for stock: {order}");
+    }
+}
