@@ -37,11 +37,11 @@ $$ SELECT pg_advisory_xact_lock(7308895158) $$;
 -- a lock.
 CREATE FUNCTION es_next_position() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    next bigint;
+    following bigint;
 BEGIN
     PERFORM es_lock_positions();
-    SELECT coalesce(max(position), 0) + 1 INTO next FROM events;
-    RETURN next;
+    SELECT coalesce(max(position), 0) + 1 INTO following FROM events;
+    RETURN following;
 END $$;
 ALTER TABLE events ALTER COLUMN position SET DEFAULT es_next_position();
 

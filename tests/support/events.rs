@@ -1,4 +1,5 @@
 //! Stories: commands that are decided as the writer decides them, and the log that comes of it.
+#![expect(clippy::indexing_slicing, reason = "tests panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,9 +160,9 @@ impl Story {
         event: Event,
     ) -> Recorded {
         let key = record.key;
+        let position = Position(self.head().0 + 1);
         let desk = self.desks.entry(key).or_default();
         desk.apply(&stream, &event);
-        let position = Position(self.log.len() as u64 + 1);
         let recorded = Recorded {
             position,
             prev: self.heads.insert(key, position).unwrap_or(Position::START),
@@ -181,7 +182,7 @@ impl Story {
                 source: Source {
                     topic: "story".to_owned(),
                     partition: 0,
-                    offset: position.0 as i64,
+                    offset: i64::try_from(position.0).unwrap(),
                 },
                 decided_at: self.now,
             },
@@ -289,7 +290,7 @@ impl Story {
             offer_version: 1,
             admission: Some(Admission {
                 epoch: 1,
-                number: self.ids as u64,
+                number: u64::try_from(self.ids).unwrap(),
                 at: self.now,
                 offer_version: 1,
             }),

@@ -1,8 +1,8 @@
 //! Host commands: the gate first where they narrow, the answer once everybody has applied them.
 
 use commands::intake::HostRefusal;
-use domain::command::Command;
-use domain::ports::{EventReader, SalesBoard, StockGate};
+use domain::event::StreamId;
+use domain::ports::{CommandLog, SalesBoard, StockGate};
 use domain::spotlight::{SpotlightCommand, SpotlightStatus};
 
 use super::ports::LogFault;
@@ -85,24 +85,24 @@ async fn an_unacknowledged_narrowing_is_finished_by_the_re_driver_or_by_the_same
 }
 
 #[tokio::test]
-async fn a_repeat_that_took_again_after_the_gate_was_lost_gives_back() {
+async fn a_repeat_of_what_changed_the_spotlight_leads_to_nothing() {
     let rig = Rig::selling(5).await;
-    let command = Command::Spotlight { command: adjust(-2) };
-    let mut record = rig.record(SPOTLIGHT.into(), command, "less");
-    rig.submit_record(&record).await;
-    let admission =
-        domain::admission::Admission { epoch: 1, number: 99, at: rig_now(&rig), offer_version: 1 };
-    if let Command::Spotlight { command } = &mut record.command {
-        command.admit(admission);
-    }
-    rig.run(domain::ports::CommandLog::append(rig.log.as_ref(), &record)).await.expect("appends");
-    rig.until("it is voided", async |rig| rig.voided().await == 1).await;
+    rig.spotlight(adjust(-2), "less").await.expect("done");
+    let record = rig.log.records.lock().last().cloned().expect("was appended");
+    rig.run(rig.log.append(&record)).await.expect("appends");
     assert_eq!(rig.remaining().await, 3);
-    assert_eq!(rig.store.outcomes(&[record.command_id]).await.unwrap().len(), 1);
+    assert_eq!(rig.voided().await, 0);
 }
 
-fn rig_now(rig: &Rig) -> domain::Timestamp {
-    domain::ports::Clock::now(rig.clock.as_ref())
+#[tokio::test]
+async fn a_reduction_that_was_parked_gives_back_after_its_deadline() {
+    let rig = Rig::selling(5).await;
+    rig.store.cursed.lock().insert(StreamId::spotlight(SPOTLIGHT));
+    assert_eq!(rig.spotlight(adjust(-2), "less").await, Err(HostRefusal::Parked));
+    assert_eq!(rig.remaining().await, 3);
+    rig.store.cursed.lock().clear();
+    rig.until("the units are back", async |rig| rig.remaining().await == 5).await;
+    rig.spotlight(adjust(-1), "other").await.expect("the sequence goes on");
 }
 
 #[tokio::test]

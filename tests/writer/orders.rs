@@ -1,6 +1,5 @@
 //! Orders through the intake: promises, refusals, repeats, and what is never compensated.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use commands::faults::{Action, INTAKE_AFTER_TAKE};
@@ -71,10 +70,9 @@ fn is_place(record: &CommandRecord) -> bool {
 async fn the_same_key_at_the_same_time_is_in_flight() {
     let rig = Rig::selling(2).await;
     let asked = request("ana", "k", 1, "sim_ok");
-    let intake = Arc::clone(&rig.intake);
-    let (first, second) = rig
-        .run(async { tokio::join!(intake.place_order(asked.clone()), intake.place_order(asked)) })
-        .await;
+    let placing = [asked.clone(), asked].map(|asked| rig.intake.place_order(asked));
+    let mut placed = rig.run(futures::future::join_all(placing)).await;
+    let (second, first) = (placed.pop().unwrap(), placed.pop().unwrap());
     assert!(first.is_ok());
     assert_eq!(second, Err(PlaceRefusal::InFlight));
 }

@@ -283,10 +283,6 @@ impl Rig {
         self.submit(SPOTLIGHT.into(), Command::Spotlight { command }, id).await
     }
 
-    pub async fn submit_record(&self, record: &CommandRecord) {
-        self.run(self.intake.submit(record.clone())).await.expect("done");
-    }
-
     pub fn record(&self, key: StreamKey, command: Command, id: &str) -> CommandRecord {
         CommandRecord {
             command_id: CommandId(derive_id("test", &[id.as_bytes()])),

@@ -1,0 +1,131 @@
+//! The press on *buy*.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use commands::intake::{OrderRequest, PlaceRefusal};
+use domain::fingerprint::Fingerprint;
+use domain::ids::OrderId;
+use domain::personal::Personal;
+use serde_json::json;
+
+use super::input;
+use crate::extract::body::ORDER_BODY_MAX_BYTES;
+use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::extract::{Caller, JsonBody, Key, Viewer, trace};
+use crate::problem::{Code, Problem};
+use crate::responses::Refusals;
+use crate::state::App;
+use crate::wire::requests::NewOrder;
+use crate::wire::{OfferBody, OrderBody};
+
+/// Place an order
+///
+/// 202 is the durable promise: the order is in the log and will end confirmed, failed or
+/// cancelled. Follow `Location` or the socket. The same key and body answer with the same order
+/// and `Idempotency-Replayed: true`. Outcomes that are no fault of the request are 409 `sold_out`
+/// (with `remaining`), `not_open`, `paused`, `closed`, `over_limit`, `offer_changed` (with
+/// `offer`), and 503 `stock_unavailable`, `outcome_unknown`. A viewer places 10 orders per second,
+/// 20 at once (429).
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "orders", operation_id = "placeOrder",
+    request_body = NewOrder,
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255,
+            description = "Names this order; a repeat is never a second one.")),
+    responses((status = 202, description = "Accepted", body = OrderBody,
+        headers(("Location" = String, description = "Where it can be read"),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` on a repeat"))), Refusals),
+    security(("token" = [])), extensions(("x-roles" = json!(["viewer"])))
+)]
+pub async fn place(
+    State(app): State<Arc<App>>,
+    Viewer(caller): Viewer,
+    Key(key): Key,
+    JsonBody(body): JsonBody<ORDER_BODY_MAX_BYTES>,
+) -> Result<Response, Problem> {
+    app.order_rate.check(&caller)?;
+    let request = request(&app, caller, key, input::new_order(&body)?);
+    // from the take to the acknowledgement it outlives a client that hangs up (design §2)
+    match app.intake.place_order_tracked(&app.tasks, request).await {
+        Ok(placed) => accepted(OrderBody::from(placed.order), placed.replayed),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+fn request(app: &App, caller: Caller, key: String, new: input::NewOrder) -> OrderRequest {
+    let method = new.payment.as_ref().map(|choice| choice.method.as_str());
+    let extra = json!([new.reference, new.metadata]);
+    let fingerprint =
+        Fingerprint::of_order(new.spotlight, new.offer_version, &new.lines, method, &extra);
+    OrderRequest {
+        viewer_ref: app.pseudonyms.viewer_ref(&caller.seller, &caller.subject),
+        seller: caller.seller,
+        viewer: caller.subject.clone(),
+        spotlight: new.spotlight,
+        offer_version: new.offer_version,
+        lines: new.lines,
+        payment: new.payment,
+        key,
+        fingerprint,
+        personal: Personal {
+            viewer: Some(caller.subject),
+            name: caller.name,
+            reference: new.reference,
+            metadata: new.metadata,
+            ..Personal::default()
+        },
+        traceparent: trace::current().map(|trace| trace.traceparent),
+    }
+}
+
+fn refused(refusal: PlaceRefusal) -> Problem {
+    match refusal {
+        PlaceRefusal::SoldOut { remaining } => {
+            Problem::new(Code::SoldOut).with("remaining", remaining)
+        }
+        PlaceRefusal::UnknownSku { sku } => {
+            Problem::field("/lines", format!("name {sku}, which the spotlight does not have"))
+        }
+        PlaceRefusal::NotOpen { opens_at } => {
+            Problem::new(Code::NotOpen).with("opens_at", opens_at)
+        }
+        PlaceRefusal::Paused => Problem::new(Code::Paused),
+        PlaceRefusal::Closed => Problem::new(Code::Closed),
+        PlaceRefusal::OverLimit { limit, open_order } => {
+            let problem = Problem::new(Code::OverLimit).with("per_viewer_limit", limit);
+            match open_order {
+                Some(order) => problem.location(&location(order)),
+                None => problem,
+            }
+        }
+        PlaceRefusal::OfferChanged { offer } => {
+            Problem::new(Code::OfferChanged).with("offer", OfferBody::from(offer.offer))
+        }
+        PlaceRefusal::KeyReused => Problem::new(Code::IdempotencyKeyReused),
+        PlaceRefusal::InFlight => Problem::new(Code::IdempotencyInFlight).retry_after(1),
+        PlaceRefusal::NotFound => Problem::not_found("spotlight"),
+        PlaceRefusal::StockUnavailable | PlaceRefusal::LogUnavailable => {
+            Problem::new(Code::StockUnavailable)
+        }
+        PlaceRefusal::OutcomeUnknown { order } => {
+            Problem::new(Code::OutcomeUnknown).location(&location(order))
+        }
+    }
+}
+
+fn location(order: OrderId) -> String {
+    format!("/v1/orders/{order}")
+}
+
+fn accepted(order: OrderBody, replayed: bool) -> Result<Response, Problem> {
+    let location = HeaderValue::from_str(&order.location()).map_err(Problem::internal)?;
+    let mut response = (StatusCode::ACCEPTED, [(LOCATION, location)], Json(order)).into_response();
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,1 @@
+//! The protocol, frame by frame.

@@ -1,0 +1,31 @@
+// A viewer on the official JavaScript client: prints every event as a line of JSON.
+// usage: node viewer.mjs URL TOKEN [BROADCAST]; a line on stdin: a new token for the next refresh.
+import { Centrifuge } from 'centrifuge';
+import readline from 'node:readline';
+import WebSocket from 'ws';
+
+const [url, token, broadcast] = process.argv.slice(2);
+let nextToken = token;
+const print = (event, context) => process.stdout.write(JSON.stringify({ event, ...context }) + '\n');
+
+const client = new Centrifuge(url, {
+  token,
+  websocket: WebSocket,
+  data: broadcast ? { broadcast } : null,
+  minReconnectDelay: 20,
+  maxReconnectDelay: 200,
+  getToken: async () => {
+    print('token_asked', {});
+    return nextToken;
+  },
+});
+for (const event of ['connecting', 'connected', 'disconnected', 'subscribed', 'unsubscribed', 'publication', 'error']) {
+  client.on(event, (context) => {
+    const { channel, code, reason, data, offset, recovered, wasRecovering, streamPosition } = context;
+    print(event, { channel, code, reason, data, offset, recovered, wasRecovering, streamPosition });
+  });
+}
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  nextToken = line;
+}).on('close', () => process.exit(0));
+client.connect();

@@ -1,0 +1,119 @@
+//! The inbox, parked commands, leases.
+
+use commands::store::LEASE_SECONDS;
+use domain::envelope::{Position, Source};
+use domain::ids::CommandId;
+use domain::ports::{CommandOutcome, InboxEntry, ParkedCommand, StoreError, StoredOutcome};
+
+use super::bed::Bed;
+use super::made::{self, Show, append, batch, source, time};
+
+fn entry(show: Show, outcome: CommandOutcome) -> InboxEntry {
+    InboxEntry {
+        command_id: CommandId(made::uuid()),
+        key: show.key(),
+        source: source(0, 1),
+        outcome,
+    }
+}
+
+pub async fn outcomes_stand_at_their_keys_position(bed: Bed) {
+    let store = bed.store.as_ref();
+    let (show, other, unknown) = (Show::new(), Show::new(), Show::new());
+    append(store, [show.scheduled(&[]), other.scheduled(&[])]).await;
+    let refused =
+        CommandOutcome::Refused { code: "below_committed".into(), detail: "2 \"held\"".into() };
+    let mut later = batch([show.noted(2)]);
+    later.inbox = vec![
+        entry(show, CommandOutcome::Done),
+        entry(other, refused.clone()),
+        entry(unknown, CommandOutcome::Parked),
+    ];
+    store.append(&later).await.expect("commits");
+    append(store, [show.noted(3)]).await;
+    // a command that led to nothing is decided all the same
+    let mut nothing = batch([]);
+    nothing.inbox.push(entry(show, CommandOutcome::Done));
+    assert_eq!(store.append(&nothing).await.expect("commits"), Position::START);
+
+    let mut ids: Vec<_> = later.inbox.iter().map(|entry| entry.command_id).collect();
+    ids.push(nothing.inbox[0].command_id);
+    ids.push(CommandId(made::uuid()));
+    let found = store.outcomes(&ids).await.expect("reads");
+    assert_eq!(found.len(), 4);
+    let at = |position, outcome| StoredOutcome { outcome, position: Position(position) };
+    assert_eq!(found[&ids[0]], at(3, CommandOutcome::Done));
+    assert_eq!(found[&ids[1]], at(2, refused));
+    assert_eq!(found[&ids[2]], at(0, CommandOutcome::Parked));
+    assert_eq!(found[&ids[3]], at(4, CommandOutcome::Done));
+    assert!(store.outcomes(&[]).await.expect("reads").is_empty());
+}
+
+fn parked(offset: i64, sequence: &str, deadline: i64) -> ParkedCommand {
+    ParkedCommand {
+        source: source(1, offset),
+        sequence: sequence.to_owned(),
+        value: vec![0, 159, 146, 150],
+        error: "does not decode: \"{\"".to_owned(),
+        parked_at: time(0),
+        deadline: time(deadline),
+    }
+}
+
+pub async fn parked_sequences_and_deadlines(bed: Bed) {
+    let store = bed.store.as_ref();
+    let commands = [parked(3, "late", 60), parked(1, "soon", 30), parked(2, "soon", 30)];
+    let mut first = batch([]);
+    first.parked = commands.to_vec();
+    store.append(&first).await.expect("commits");
+    let names = ["soon", "late", "none", "soon"].map(str::to_owned);
+    assert_eq!(store.parked_among(&names).await.expect("reads"), ["late", "soon"]);
+    assert!(store.parked_among(&[]).await.expect("reads").is_empty());
+
+    let due = async |now, limit| store.parked_due(time(now), limit).await.expect("reads");
+    assert_eq!(due(29, 9).await, []);
+    assert_eq!(due(30, 9).await, [commands[1].clone(), commands[2].clone()]);
+    assert_eq!(due(60, 2).await, [commands[1].clone(), commands[2].clone()]);
+    assert_eq!(due(60, 0).await, []);
+    assert_eq!(due(60, 9).await.last(), Some(&commands[0]));
+
+    store.settle_parked(&commands[1].source).await.expect("settles");
+    store.settle_parked(&commands[1].source).await.expect("settles again");
+    store.settle_parked(&Source { offset: 99, ..source(1, 0) }).await.expect("is no error");
+    assert_eq!(due(30, 9).await, [commands[2].clone()]);
+    assert_eq!(store.parked_among(&names).await.expect("reads"), ["late", "soon"]);
+    store.settle_parked(&commands[2].source).await.expect("settles");
+    assert_eq!(store.parked_among(&names).await.expect("reads"), ["late"]);
+}
+
+pub async fn a_lease_is_renewed_taken_over_and_fences_the_checkpoint(bed: Bed) {
+    let (one, two) = (bed.store.clone(), bed.other().await);
+    let seconds = u64::try_from(LEASE_SECONDS).expect("positive");
+    assert_eq!(one.checkpoint("relay").await.expect("reads"), Position::START);
+    let lost = one.set_checkpoint("relay", 1, Position(1)).await;
+    assert!(matches!(lost, Err(StoreError::Fenced)), "{lost:?}");
+
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(1));
+    assert_eq!(two.lease("relay", "b").await.expect("asks"), None);
+    assert_eq!(two.lease("process", "b").await.expect("asks"), Some(1));
+    one.set_checkpoint("relay", 1, Position(7)).await.expect("moves");
+    assert_eq!(two.checkpoint("relay").await.expect("reads"), Position(7));
+    assert_eq!(two.checkpoint("process").await.expect("reads"), Position::START);
+
+    // renewed before and after its end, it stays the same lease
+    bed.pass(seconds - 1).await;
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(1));
+    bed.pass(seconds - 1).await;
+    assert_eq!(two.lease("relay", "b").await.expect("asks"), None);
+    bed.pass(seconds).await;
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(1));
+
+    bed.pass(seconds).await;
+    assert_eq!(two.lease("relay", "b").await.expect("asks"), Some(2));
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), None);
+    let lost = one.set_checkpoint("relay", 1, Position(9)).await;
+    assert!(matches!(lost, Err(StoreError::Fenced)), "{lost:?}");
+    assert_eq!(two.checkpoint("relay").await.expect("reads"), Position(7));
+    two.set_checkpoint("relay", 2, Position(8)).await.expect("moves");
+    assert_eq!(one.checkpoint("relay").await.expect("reads"), Position(8));
+}
