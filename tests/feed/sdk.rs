@@ -53,17 +53,19 @@ impl Viewer {
     }
 
     async fn next_of(&mut self, event: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        soon(async {
-            loop {
-                let line = self.lines.next_line().await.unwrap().expect("the viewer runs");
-                let seen: Value = serde_json::from_str(&line).unwrap();
-                self.watch(&seen);
-                if seen["event"] == event && fits(&seen) {
-                    return seen;
-                }
+        loop {
+            let seen = self.read().await;
+            if seen["event"] == event && fits(&seen) {
+                return seen;
             }
-        })
-        .await
+        }
+    }
+
+    async fn read(&mut self) -> Value {
+        let line = soon(self.lines.next_line()).await.unwrap().expect("the viewer runs");
+        let seen: Value = serde_json::from_str(&line).unwrap();
+        self.watch(&seen);
+        seen
     }
 
     fn watch(&mut self, seen: &Value) {
@@ -85,7 +87,7 @@ impl Viewer {
         let stock =
             json!({"limited_quantity": 10, "remaining": remaining, "held": held, "sold": sold});
         while self.stock(spotlight) != stock {
-            self.next_of("publication", |seen| seen["channel"] != "user#ana").await;
+            self.read().await;
         }
     }
 
