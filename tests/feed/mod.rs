@@ -1,1 +1,5 @@
-//! feed
+//! The feed: what viewers see.
+
+mod bus;
+mod harness;
+mod loss;

@@ -1,6 +1,7 @@
 //! What tests share: the real servers that `scripts/test` started.
 
 pub mod cluster;
+pub mod events;
 pub mod process;
 pub mod shop;
 pub mod viewer;

@@ -1,7 +1,9 @@
 //! The command log: in process and on Kafka.
 
+pub mod kafka;
 mod memory;
 mod partitioner;
+pub mod topics;
 
 pub use memory::{MEMORY_LOG_DEPTH, MemberId, MemoryCommandConsumer, MemoryCommandLog};
 pub use partitioner::partition_of;

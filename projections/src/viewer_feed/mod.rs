@@ -1,1 +1,17 @@
-//! What viewers see: the feed bus in memory and on Redis, and the projection that fills it.
+//! What viewers see: events folded into room states and personal streams, and the bus that carries
+//! them to the sockets.
+
+mod limits;
+mod memory_bus;
+mod merge;
+mod redis_bus;
+mod room;
+mod run;
+pub mod shape;
+
+pub use limits::{FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX};
+pub use memory_bus::MemoryFeedBus;
+pub use merge::{add_patch, merge_patch};
+pub use redis_bus::RedisFeedBus;
+pub use room::RoomPart;
+pub use run::{CONSUMER, ViewerFeed, run};

@@ -1,0 +1,81 @@
+//! The claims of a token.
+
+use domain::actor::Role;
+use domain::ids::{SellerId, ViewerId};
+use serde::{Deserialize, Serialize};
+
+use super::{AUDIENCE, DEFAULT_SELLER, NAME_MAX_CHARS, TokenError};
+use crate::extract::Caller;
+
+/// What a token says. The audience is checked by the verifier, which also takes a list of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who.
+    pub sub: String,
+    /// The display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// viewer, host, moderator, admin or auditor.
+    pub role: String,
+    /// Within which seller; `default` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller: Option<String>,
+    /// Until when, in seconds since 1970.
+    pub exp: i64,
+    /// For whom; `onair`.
+    #[serde(default = "audience", deserialize_with = "ignored_audience")]
+    pub aud: String,
+}
+
+fn audience() -> String {
+    AUDIENCE.to_owned()
+}
+
+/// The verifier has checked it already, as a text or a list.
+fn ignored_audience<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    serde::de::IgnoredAny::deserialize(deserializer)?;
+    Ok(audience())
+}
+
+const ROLES: [(Role, &str); 5] = [
+    (Role::Viewer, "viewer"),
+    (Role::Host, "host"),
+    (Role::Moderator, "moderator"),
+    (Role::Admin, "admin"),
+    (Role::Auditor, "auditor"),
+];
+
+/// The role of a token by its name; onair's own is not among them.
+pub fn role_of(name: &str) -> Option<Role> {
+    ROLES.iter().find(|(_, known)| *known == name).map(|(role, _)| *role)
+}
+
+/// The name of a role in a token.
+pub fn role_name(role: Role) -> &'static str {
+    ROLES.iter().find(|(known, _)| *known == role).map_or("system", |(_, name)| name)
+}
+
+impl Claims {
+    /// A token's claims.
+    pub fn new(sub: String, role: Role, seller: String, exp: i64) -> Self {
+        let role = role_name(role).to_owned();
+        Self { sub, name: None, role, seller: Some(seller), exp, aud: audience() }
+    }
+
+    /// Parses who holds the token.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`] where a claim is out of bounds.
+    pub fn caller(self) -> Result<Caller, TokenError> {
+        let role = role_of(&self.role).ok_or(TokenError::Invalid("has no known role"))?;
+        let subject =
+            ViewerId::try_new(self.sub).map_err(|_| TokenError::Invalid("has a bad sub"))?;
+        let seller = self.seller.unwrap_or_else(|| DEFAULT_SELLER.to_owned());
+        let seller =
+            SellerId::try_new(seller).map_err(|_| TokenError::Invalid("has a bad seller"))?;
+        if self.name.as_ref().is_some_and(|name| name.chars().count() > NAME_MAX_CHARS) {
+            return Err(TokenError::Invalid("has a name that is too long"));
+        }
+        Ok(Caller { seller, subject, name: self.name, role, anonymous: false })
+    }
+}

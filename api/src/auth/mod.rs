@@ -1,0 +1,249 @@
+//! Tokens: JWTs with `sub, name?, role, seller?, exp, aud: onair`.
+
+mod claims;
+mod jwks;
+
+use domain::actor::Role;
+use domain::fingerprint::keyed_hash;
+use domain::ids::SellerId;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use uuid::Uuid;
+
+pub use claims::{Claims, role_name, role_of};
+pub use jwks::{Jwks, JwksError};
+
+use crate::extract::Caller;
+use domain::Timestamp;
+
+/// The audience of every token.
+pub const AUDIENCE: &str = "onair";
+/// How far clocks may differ, in seconds.
+pub const LEEWAY_SECONDS: u64 = 5;
+/// The seller of a token that names none.
+pub const DEFAULT_SELLER: &str = "default";
+/// Characters of a display name.
+pub const NAME_MAX_CHARS: usize = 128;
+/// Bytes of a token.
+pub const TOKEN_MAX_BYTES: usize = 8 * 1024;
+/// Bytes of a secret that signs tokens in production.
+pub const SECRET_MIN_BYTES: usize = 32;
+/// How long an anonymous token lasts, in seconds.
+pub const ANONYMOUS_TTL_SECONDS: i64 = 12 * 3_600;
+
+const ANONYMOUS_KID: &str = "onair-anonymous";
+
+/// Why a token is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was valid once.
+    #[error("the token has expired")]
+    Expired,
+    /// It never was.
+    #[error("the token {0}")]
+    Invalid(&'static str),
+    /// The key set cannot be fetched.
+    #[error("the keys of tokens cannot be fetched")]
+    KeysUnavailable,
+}
+
+/// How tokens are signed.
+#[derive(Debug)]
+pub enum Keys {
+    /// HMAC-SHA-256 with a shared secret.
+    Hs256(Vec<u8>),
+    /// Public keys of an identity provider.
+    Jwks(Jwks),
+}
+
+/// Verifies tokens, and signs those of anonymous viewers.
+pub struct Auth {
+    verifier: Verifier,
+    validation: Validation,
+    anonymous_decoding: DecodingKey,
+    anonymous_encoding: EncodingKey,
+}
+
+enum Verifier {
+    Hs256(DecodingKey),
+    Jwks(Jwks),
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Auth(…)")
+    }
+}
+
+fn validation(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "aud", "sub"]);
+    validation.leeway = LEEWAY_SECONDS;
+    validation.validate_nbf = true;
+    validation
+}
+
+impl Auth {
+    /// Verifies tokens by `keys`; `secret` is the installation's own and signs anonymous tokens.
+    pub fn new(keys: Keys, secret: &[u8]) -> Self {
+        let own = keyed_hash(secret, b"onair anonymous tokens v1");
+        let verifier = match keys {
+            Keys::Hs256(secret) => Verifier::Hs256(DecodingKey::from_secret(&secret)),
+            Keys::Jwks(jwks) => Verifier::Jwks(jwks),
+        };
+        Self {
+            verifier,
+            validation: validation(Algorithm::HS256),
+            anonymous_decoding: DecodingKey::from_secret(&own),
+            anonymous_encoding: EncodingKey::from_secret(&own),
+        }
+    }
+
+    /// Who holds the token.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn verify(&self, token: &str) -> Result<Caller, TokenError> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(TokenError::Invalid("is too long"));
+        }
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|_| TokenError::Invalid("is no signed JWT"))?;
+        if header.kid.as_deref() == Some(ANONYMOUS_KID) {
+            let mut caller = decode(token, &self.anonymous_decoding, &self.validation)?;
+            caller.anonymous = true;
+            caller.role = Role::Viewer;
+            return Ok(caller);
+        }
+        match &self.verifier {
+            Verifier::Hs256(key) => decode(token, key, &self.validation),
+            Verifier::Jwks(jwks) => {
+                let (key, algorithm) = jwks.key(&header).await?;
+                decode(token, &key, &validation(algorithm))
+            }
+        }
+    }
+
+    /// A token for somebody without one, who watches a broadcast of `seller`.
+    ///
+    /// # Errors
+    /// The token cannot be signed.
+    pub fn anonymous(
+        &self,
+        seller: &SellerId,
+        id: Uuid,
+        now: Timestamp,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let claims = Claims::new(
+            format!("anon-{}", id.simple()),
+            Role::Viewer,
+            seller.to_string(),
+            now.timestamp().saturating_add(ANONYMOUS_TTL_SECONDS),
+        );
+        let header = Header { kid: Some(ANONYMOUS_KID.to_owned()), ..Header::default() };
+        jsonwebtoken::encode(&header, &claims, &self.anonymous_encoding)
+    }
+}
+
+/// Signs a token with a shared secret, as `onair token` does.
+///
+/// # Errors
+/// The token cannot be signed.
+pub fn sign(secret: &[u8], claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
+    jsonwebtoken::encode(&Header::default(), claims, &EncodingKey::from_secret(secret))
+}
+
+fn decode(token: &str, key: &DecodingKey, rules: &Validation) -> Result<Caller, TokenError> {
+    use jsonwebtoken::errors::ErrorKind;
+    let data =
+        jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => TokenError::Expired,
+            ErrorKind::ImmatureSignature => TokenError::Invalid("is not valid yet"),
+            ErrorKind::InvalidAudience => TokenError::Invalid("is meant for another audience"),
+            ErrorKind::InvalidSignature => TokenError::Invalid("is signed by another key"),
+            ErrorKind::InvalidAlgorithm => TokenError::Invalid("is signed in another way"),
+            ErrorKind::MissingRequiredClaim(_) => TokenError::Invalid("lacks exp, aud or sub"),
+            _ => TokenError::Invalid("has malformed claims"),
+        })?;
+    data.claims.caller()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+
+    fn auth() -> Auth {
+        Auth::new(Keys::Hs256(SECRET.to_vec()), SECRET)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tokens are checked by the system's time")]
+    fn now() -> Timestamp {
+        chrono::Utc::now()
+    }
+
+    fn claims(offset: i64) -> Claims {
+        Claims::new("ana".into(), Role::Host, "acme".into(), now().timestamp() + offset)
+    }
+
+    #[tokio::test]
+    async fn a_valid_token_names_its_holder() {
+        let token = sign(SECRET, &claims(60)).expect("signs");
+        let caller = auth().verify(&token).await.expect("valid");
+        assert_eq!(caller, Caller::for_test("acme", "ana", Role::Host));
+    }
+
+    #[tokio::test]
+    async fn leeway_is_five_seconds() {
+        let token = |offset| sign(SECRET, &claims(offset)).expect("signs");
+        assert!(auth().verify(&token(-3)).await.is_ok());
+        assert_eq!(auth().verify(&token(-8)).await, Err(TokenError::Expired));
+    }
+
+    #[tokio::test]
+    async fn forged_tokens_are_refused() {
+        let other = sign(b"another secret of more than 32 bytes!", &claims(60)).expect("signs");
+        assert!(matches!(auth().verify(&other).await, Err(TokenError::Invalid(_))));
+        let mut audience = claims(60);
+        audience.aud = "other".into();
+        let audience = sign(SECRET, &audience).expect("signs");
+        assert!(matches!(auth().verify(&audience).await, Err(TokenError::Invalid(_))));
+        // alg none
+        let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbmEiLCJyb2xlIjoiaG9zdCIsImF1ZCI6Im9uYWlyIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
+        assert!(matches!(auth().verify(none).await, Err(TokenError::Invalid(_))));
+        for text in ["", "x", "a.b.c", &"x".repeat(TOKEN_MAX_BYTES + 1)] {
+            assert!(matches!(auth().verify(text).await, Err(TokenError::Invalid(_))), "{text:.20}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_anonymous_token_is_a_viewer_without_rights() {
+        let seller = SellerId::try_new("acme").expect("valid");
+        let token = auth().anonymous(&seller, Uuid::nil(), now()).expect("signs");
+        let caller = auth().verify(&token).await.expect("valid");
+        assert!(caller.anonymous && caller.role == Role::Viewer);
+        // the key of ordinary tokens cannot make one
+        let header = Header { kid: Some(ANONYMOUS_KID.into()), ..Header::default() };
+        let forged = jsonwebtoken::encode(&header, &claims(60), &EncodingKey::from_secret(SECRET))
+            .expect("signs");
+        assert!(matches!(auth().verify(&forged).await, Err(TokenError::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn subjects_and_roles_are_bounded() {
+        for (sub, role, good) in [
+            ("a".repeat(128), "viewer", true),
+            ("a".repeat(129), "viewer", false),
+            (String::new(), "viewer", false),
+            ("ana".into(), "system", false),
+            ("ana".into(), "king", false),
+        ] {
+            let mut claims = claims(60);
+            claims.sub = sub;
+            claims.role = role.into();
+            let token = sign(SECRET, &claims).expect("signs");
+            assert_eq!(auth().verify(&token).await.is_ok(), good, "{role}");
+        }
+    }
+}

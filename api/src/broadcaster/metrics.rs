@@ -1,0 +1,54 @@
+//! What a broadcast has sold.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::ids::BroadcastId;
+use domain::views::Inventory;
+
+use super::submit::own_broadcast;
+use crate::extract::query::LIMIT_MAX;
+use crate::extract::{HostOrAuditor, Id};
+use crate::problem::Problem;
+use crate::responses::Refusals;
+use crate::state::App;
+use crate::wire::MetricsBody;
+
+/// Read what a broadcast has sold
+#[utoipa::path(
+    get, path = "/v1/broadcasts/{id}/metrics", tag = "broadcasts", operation_id = "readMetrics",
+    params(("id" = Uuid, Path, description = "The broadcast.")),
+    responses((status = 200, description = "The numbers", body = MetricsBody), Refusals),
+    security(("token" = [])), extensions(("x-roles" = json!(["host", "auditor"])))
+)]
+pub async fn read(
+    State(app): State<Arc<App>>,
+    HostOrAuditor(caller): HostOrAuditor,
+    Id(id): Id<BroadcastId>,
+) -> Result<Json<MetricsBody>, Problem> {
+    let view = own_broadcast(&app, &caller, id).await?;
+    let totals = app.sales_board.totals(id).await?;
+    let totals = totals.ok_or_else(|| Problem::not_found("broadcast"))?;
+    let stock = stock(&app, id).await?;
+    Ok(Json(MetricsBody::new(&view, &totals, &stock, app.clock.now())))
+}
+
+/// The stock of all spotlights of a broadcast together, as the log knows it.
+async fn stock(app: &App, id: BroadcastId) -> Result<Inventory, Problem> {
+    let mut sum = Inventory::default();
+    let mut cursor = None;
+    loop {
+        let page = app.sales_board.spotlights(id, cursor.as_deref(), LIMIT_MAX).await?;
+        for stock in page.items.iter().flat_map(|spotlight| spotlight.inventory.values()) {
+            sum.limited_quantity += stock.limited_quantity;
+            sum.remaining += stock.remaining;
+            sum.held += stock.held;
+            sum.sold += stock.sold;
+        }
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return Ok(sum),
+        }
+    }
+}

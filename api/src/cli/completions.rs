@@ -1,0 +1,20 @@
+//! Shell completions.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, CliError, Verdict};
+
+/// Print the completions of a shell
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which shell
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Args) -> Result<Verdict, CliError> {
+    clap_complete::generate(args.shell, &mut Cli::command(), "onair", &mut io::stdout());
+    Ok(Verdict::Good)
+}

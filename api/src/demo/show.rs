@@ -1,0 +1,176 @@
+//! The script of the show.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::screen::{Screen, Summary};
+use super::shop::{SKU, Shop};
+use super::viewer::{Part, Report};
+
+/// Reports that wait for the screen at most.
+const REPORTS_MAX: usize = 4_096;
+/// Longest hesitation before the first press, at pace 1.
+const HESITATION_MS_MAX: u64 = 3_000;
+/// How long the sale may take until the last unit is sold.
+const SOLD_OUT_WITHIN: Duration = Duration::from_secs(180);
+/// How long the viewers may take to connect.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(60);
+/// How viewers pay, in twentieths: most succeed, some cards are refused.
+const METHODS: [(u32, &str); 4] =
+    [(16, "sim_ok"), (18, "sim_decline_hard"), (19, "sim_twice"), (20, "sim_unknown")];
+/// The seed of the viewers' hesitation and cards: each show is the same crowd.
+const SEED: u64 = 1;
+
+/// What the show is played on.
+pub struct Show {
+    /// `http://…` of the server.
+    pub base: String,
+    /// `ws://…/connection/websocket`.
+    pub socket: String,
+    /// A host's token.
+    pub host_token: String,
+    /// Makes a viewer's token from its subject.
+    pub viewer_token: Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>,
+    /// How many viewers.
+    pub viewers: u32,
+    /// How many units.
+    pub units: u32,
+    /// How much faster than the script.
+    pub pace: f64,
+    /// Told once the spotlight is open: its id and the broadcast's.
+    pub on_open: Box<dyn Fn(&str, &str) + Send + Sync>,
+}
+
+/// Plays the show until the last unit is sold; returns what the viewers did.
+///
+/// # Errors
+/// The server cannot be reached, or the show does not sell out in time.
+pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary> {
+    let shop = Shop::try_new(show.base.clone(), show.host_token.clone())?;
+    let broadcast = prepare(&shop).await?;
+    let spotlight = spotlight(&shop, &broadcast, show.units).await?;
+    let mut screen = Screen::try_new(show.units)?;
+    let (sender, mut reports) = mpsc::channel(REPORTS_MAX);
+    let gate = Arc::new(Semaphore::new(0));
+    let (tracker, over) = (TaskTracker::new(), stop.child_token());
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    for number in 0..show.viewers {
+        let part = Part {
+            number,
+            token: (show.viewer_token)(&format!("viewer-{number}"))?,
+            socket: show.socket.clone(),
+            broadcast: broadcast.clone(),
+            spotlight: spotlight.clone(),
+            method: method(random.random_range(0..20)),
+            buys_again: show.units.saturating_mul(2) > show.viewers,
+            hesitation: hesitation(random.random_range(0..HESITATION_MS_MAX), show.pace),
+            shop: shop.clone(),
+            reports: sender.clone(),
+            opened: gate.clone(),
+            stop: over.clone(),
+        };
+        tracker.spawn(part.play());
+    }
+    drop(sender);
+    tracker.close();
+    let played = play(&show, &shop, &broadcast, &spotlight, &gate, &mut screen, &mut reports);
+    let played = tokio::select! {
+        () = stop.cancelled() => bail!("stopped before the show was over"),
+        played = played => played,
+    };
+    over.cancel();
+    tracker.wait().await;
+    played?;
+    Ok(screen.close())
+}
+
+fn method(twentieth: u32) -> &'static str {
+    METHODS.iter().find(|(below, _)| twentieth < *below).map_or("sim_ok", |(_, name)| name)
+}
+
+fn hesitation(millis: u64, pace: f64) -> Duration {
+    Duration::from_millis(millis).div_f64(pace)
+}
+
+async fn prepare(shop: &Shop) -> anyhow::Result<String> {
+    let body = json!({"title": "Friday night show", "currency": "KRW"});
+    let broadcast = shop.host("/v1/broadcasts", "demo-broadcast", &body).await?;
+    let id = text(&broadcast, "/id")?;
+    shop.host(&format!("/v1/broadcasts/{id}/start"), "demo-start", &json!({})).await?;
+    Ok(id)
+}
+
+async fn spotlight(shop: &Shop, broadcast: &str, units: u32) -> anyhow::Result<String> {
+    let body = json!({
+        "product": {
+            "id": "lamp", "name": "Ceramic lamp",
+            "original_price": {"minor": 39_900, "currency": "KRW"},
+        },
+        "live_price": {"minor": 19_900, "currency": "KRW"},
+        "skus": [{"sku": SKU, "name": "Ivory", "limited_quantity": units}],
+        "hold_seconds": 30,
+    });
+    let path = format!("/v1/broadcasts/{broadcast}/products/spotlight");
+    text(&shop.host(&path, "demo-spotlight", &body).await?, "/id")
+}
+
+fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    Ok(found.with_context(|| format!("no {pointer} in {value}"))?.to_owned())
+}
+
+/// Opens the sale once all watch, changes the price at half time, ends the show when all is sold.
+async fn play(
+    show: &Show,
+    shop: &Shop,
+    broadcast: &str,
+    spotlight: &str,
+    gate: &Semaphore,
+    screen: &mut Screen,
+    reports: &mut mpsc::Receiver<Report>,
+) -> anyhow::Result<()> {
+    let connecting = async {
+        while screen.summary().viewers < u64::from(show.viewers) {
+            let report = reports.recv().await.context("every viewer left")?;
+            screen.take(report);
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(CONNECTED_WITHIN, connecting)
+        .await
+        .context("the viewers did not connect in time")??;
+    (show.on_open)(broadcast, spotlight);
+    screen.open();
+    gate.add_permits(usize::try_from(show.viewers).unwrap_or(Semaphore::MAX_PERMITS));
+    let half = i64::from(show.units / 2);
+    let mut price_changed = false;
+    let selling = async {
+        while !screen.is_sold_out() {
+            let report = reports.recv().await.context("every viewer left")?;
+            screen.take(report);
+            if !price_changed && screen.summary().sold >= half {
+                price_changed = true;
+                let body = json!({
+                    "live_price": {"minor": 17_900, "currency": "KRW"},
+                    "reason": "half time",
+                });
+                let path = format!("/v1/spotlights/{spotlight}/offer");
+                shop.host(&path, "demo-half-time", &body).await?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(SOLD_OUT_WITHIN, selling)
+        .await
+        .context("the show did not sell out in time")??;
+    shop.host(&format!("/v1/broadcasts/{broadcast}/end"), "demo-end", &json!({})).await?;
+    Ok(())
+}

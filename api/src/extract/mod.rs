@@ -1,0 +1,18 @@
+//! What handlers get out of a request: parsed, checked and bounded.
+
+pub mod body;
+pub mod caller;
+pub mod fields;
+pub mod idempotency;
+pub mod path;
+pub mod query;
+pub mod rate;
+pub mod trace;
+pub mod values;
+
+pub use body::{JsonBody, OptionalJsonBody};
+pub use caller::{Anyone, Caller, Host, HostOrAuditor, HostOrViewer, Viewer};
+pub use fields::{Errors, Form};
+pub use idempotency::{Key, OptionalKey};
+pub use path::Id;
+pub use query::Params;

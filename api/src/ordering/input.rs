@@ -1,0 +1,173 @@
+//! The body of an order, from JSON to domain types.
+
+use domain::ids::{Sku, SpotlightId};
+use domain::limits::{ORDER_LINES_MAX, ORDER_UNITS_MAX, PAYMENT_METHOD_MAX_CHARS};
+use domain::line::{Line, Lines};
+use domain::order::PaymentChoice;
+use serde_json::{Map, Value};
+
+use crate::extract::values;
+use crate::extract::{Errors, Form};
+use crate::problem::Problem;
+
+/// The provider of every order.
+pub const PROVIDER: &str = "simulated";
+/// The method of an order that names none.
+pub const METHOD_DEFAULT: &str = "sim_ok";
+/// The methods of the simulated provider.
+pub const METHODS: [&str; 7] = [
+    "sim_ok",
+    "sim_decline_hard",
+    "sim_decline_soft",
+    "sim_unknown",
+    "sim_late",
+    "sim_twice",
+    "sim_never",
+];
+
+/// An order to be placed.
+#[derive(Debug)]
+pub struct NewOrder {
+    pub(super) spotlight: SpotlightId,
+    pub(super) offer_version: u32,
+    pub(super) lines: Lines,
+    pub(super) payment: Option<PaymentChoice>,
+    pub(super) reference: Option<String>,
+    pub(super) metadata: Option<Map<String, Value>>,
+}
+
+/// Reads a new order.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let spotlight = form.required("spotlight_id", values::spotlight_id);
+    let offer_version = form.required("offer_version", |value| values::count(value, 1, u32::MAX));
+    let lines = lines(&mut form);
+    let waits = form.is_null("payment_method");
+    let method = form.optional("payment_method", method);
+    let reference = form.optional("reference", values::reference);
+    let metadata = form.optional("metadata", values::metadata);
+    form.close();
+    let read = || {
+        let method = method?.or_else(|| (!waits).then(|| METHOD_DEFAULT.to_owned()));
+        Some(NewOrder {
+            spotlight: spotlight?,
+            offer_version: offer_version?,
+            lines: lines?,
+            payment: method.map(|method| PaymentChoice { provider: PROVIDER.to_owned(), method }),
+            reference: reference?,
+            metadata: metadata?,
+        })
+    };
+    let read = read();
+    errors.finish(read)
+}
+
+fn method(value: &Value) -> Result<String, String> {
+    let method = values::text(value, PAYMENT_METHOD_MAX_CHARS)?;
+    if METHODS.contains(&method.as_str()) {
+        return Ok(method);
+    }
+    Err(format!("is not one of {}", METHODS.join(", ")))
+}
+
+fn lines(form: &mut Form<'_>) -> Option<Lines> {
+    let mut known: Vec<Sku> = Vec::new();
+    let mut units = 0_u32;
+    let lines = form.list("lines", ORDER_LINES_MAX, |item| {
+        let sku = item.required("sku", |value| {
+            let sku = values::sku(value)?;
+            if known.contains(&sku) {
+                return Err("stands in another line already".to_owned());
+            }
+            known.push(sku.clone());
+            Ok(sku)
+        });
+        let quantity = item.required("quantity", values::quantity);
+        units = units.saturating_add(quantity.map_or(0, domain::quantity::Quantity::get));
+        Some(Line { sku: sku?, quantity: quantity? })
+    });
+    if units > ORDER_UNITS_MAX {
+        form.bad("lines", format!("have {units} units together, more than {ORDER_UNITS_MAX}"));
+        return None;
+    }
+    Lines::try_new(lines?).map_err(|error| form.bad("lines", error.to_string())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn order(change: impl FnOnce(&mut Value)) -> Value {
+        let mut body = json!({
+            "spotlight_id": "0190b0a0-0000-7000-8000-000000000001", "offer_version": 1,
+            "lines": [{"sku": "lamp", "quantity": 1}],
+        });
+        change(&mut body);
+        body
+    }
+
+    fn pointers(body: &Value) -> Vec<String> {
+        let problem = new_order(body).expect_err("bad");
+        problem.errors().iter().map(|error| error.pointer.clone()).collect()
+    }
+
+    #[test]
+    fn a_method_is_chosen_defaulted_or_waited_for() {
+        let method = |body: &Value| new_order(body).expect("good").payment.map(|p| p.method);
+        assert_eq!(method(&order(|_| {})).as_deref(), Some("sim_ok"));
+        let late = order(|body| body["payment_method"] = json!("sim_late"));
+        assert_eq!(method(&late).as_deref(), Some("sim_late"));
+        assert_eq!(method(&order(|body| body["payment_method"] = Value::Null)), None);
+        assert_eq!(
+            pointers(&order(|body| body["payment_method"] = json!("gold"))),
+            ["/payment_method"]
+        );
+    }
+
+    #[test]
+    fn units_and_lines_are_bounded_at_the_limit() {
+        let lines = |units: &[u32]| {
+            let lines: Vec<Value> = (0..)
+                .zip(units)
+                .map(|(n, units): (usize, _)| json!({"sku": format!("s{n}"), "quantity": units}))
+                .collect();
+            order(|body| body["lines"] = json!(lines))
+        };
+        assert!(new_order(&lines(&[99])).is_ok());
+        assert!(new_order(&lines(&[50, 49])).is_ok());
+        assert_eq!(pointers(&lines(&[50, 50])), ["/lines"]);
+        assert_eq!(pointers(&lines(&[100])), ["/lines/0/quantity"]);
+        assert!(new_order(&lines(&[1; ORDER_LINES_MAX])).is_ok());
+        assert_eq!(pointers(&lines(&[1; ORDER_LINES_MAX + 1])), ["/lines"]);
+        assert_eq!(pointers(&lines(&[])), ["/lines"]);
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let body = json!({
+            "spotlight_id": "no", "offer_version": 0, "extra": 1, "metadata": [],
+            "lines": [{"sku": "a", "quantity": 0}, {"sku": "a", "quantity": 1.5}, {"quantity": -1}],
+        });
+        let mut found = pointers(&body);
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "/extra",
+                "/lines/0/quantity",
+                "/lines/1/quantity",
+                "/lines/1/sku",
+                "/lines/2/quantity",
+                "/lines/2/sku",
+                "/metadata",
+                "/offer_version",
+                "/spotlight_id",
+            ]
+        );
+    }
+}

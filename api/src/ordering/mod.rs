@@ -1,0 +1,21 @@
+//! What viewers do: place, read, list and cancel orders.
+
+mod cancel;
+pub mod input;
+mod place;
+mod read;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::App;
+
+/// The routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(place::place, read::list))
+        .routes(routes!(read::read))
+        .routes(routes!(cancel::cancel))
+}

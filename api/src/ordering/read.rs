@@ -1,0 +1,107 @@
+//! Orders as their viewer and the seller's host read them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::actor::Role;
+use domain::event::StreamId;
+use domain::ids::{OrderId, SpotlightId};
+use domain::ports::OrderQuery;
+use domain::views::OrderView;
+
+use crate::extract::{Caller, HostOrViewer, Id, Params};
+use crate::problem::{Code, Problem};
+use crate::responses::Refusals;
+use crate::state::App;
+use crate::wire::{OrderBody, OrderList};
+
+/// An order and its receipt.
+pub(super) struct Found {
+    pub(super) order: OrderView,
+    pub(super) receipt: Option<String>,
+}
+
+/// The order that the caller may see: a viewer its own, a host all of its seller.
+pub(super) async fn find(app: &App, caller: &Caller, id: OrderId) -> Result<Found, Problem> {
+    let found = known(app, id).await?;
+    let own = app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
+    let order = &found.order;
+    let visible =
+        order.seller == caller.seller && (caller.role == Role::Host || order.viewer_ref == own);
+    if visible { Ok(found) } else { Err(Problem::not_found("order")) }
+}
+
+/// The order book, then what was accepted, then the log itself: an accepted order is never 404
+/// while something lags (design rule 15).
+async fn known(app: &App, id: OrderId) -> Result<Found, Problem> {
+    let (row, accepted) = tokio::join!(app.order_book.order(id), app.accepted.get(id));
+    let accepted = accepted.unwrap_or_else(|error| {
+        tracing::debug!(%error, "accepted orders cannot be read");
+        None
+    });
+    match (row, accepted) {
+        (Ok(Some(order)), accepted) => {
+            Ok(Found { order, receipt: accepted.and_then(|accepted| accepted.receipt) })
+        }
+        (_, Some(accepted)) => Ok(Found { order: accepted.order, receipt: accepted.receipt }),
+        (Ok(None), None) => {
+            let events = app.reader.load(&[StreamId::order(id)]).await?;
+            if events.is_empty() {
+                return Err(Problem::not_found("order"));
+            }
+            // the log has it and the order book is behind: it will have it in a moment
+            Err(Problem::new(Code::DecisionPending).location(&format!("/v1/orders/{id}")))
+        }
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// Read an order
+///
+/// An accepted order is never 404: while the log lags, the answer is `pending`, or 503.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "orders", operation_id = "readOrder",
+    params(("id" = Uuid, Path, description = "The order.")),
+    responses((status = 200, description = "The order", body = OrderBody), Refusals),
+    security(("token" = [])), extensions(("x-roles" = json!(["viewer", "host"])))
+)]
+pub async fn read(
+    State(app): State<Arc<App>>,
+    HostOrViewer(caller): HostOrViewer,
+    Id(id): Id<OrderId>,
+) -> Result<Json<OrderBody>, Problem> {
+    let found = find(&app, &caller, id).await?;
+    Ok(Json(OrderBody::with_receipt(found.order, found.receipt.as_deref())))
+}
+
+/// List orders, newest first
+///
+/// A viewer's own; all of the seller for a host.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "orders", operation_id = "listOrders",
+    params(("spotlight_id" = Option<Uuid>, Query, description = "Only of this spotlight."),
+           ("status" = Option<String>, Query, description = "Only in this status."),
+           ("since" = Option<DateTime>, Query, description = "Only those accepted at or after this."),
+           ("limit" = Option<usize>, Query, minimum = 1, maximum = 200, description = "Items of the page; 50 by default."),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the last page.")),
+    responses((status = 200, description = "A page", body = OrderList), Refusals),
+    security(("token" = [])), extensions(("x-roles" = json!(["viewer", "host"])))
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    HostOrViewer(caller): HostOrViewer,
+    mut params: Params,
+) -> Result<Json<OrderList>, Problem> {
+    let spotlight: Option<SpotlightId> = params.spotlight();
+    let (status, since) = (params.status(), params.since());
+    let (limit, cursor) = (params.limit(), params.cursor());
+    params.finish()?;
+    let own = app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
+    let viewer = (caller.role == Role::Viewer).then_some(own);
+    let has_cursor = cursor.is_some();
+    let query =
+        OrderQuery { seller: caller.seller, viewer, spotlight, status, since, cursor, limit };
+    let page = app.order_book.orders(&query).await;
+    Ok(Json(crate::extract::query::page(page, has_cursor)?.into()))
+}

@@ -1,0 +1,84 @@
+//! What every request passes: trace, panic guard, time limit, origins, security headers.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use domain::ports::Ids;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::extract::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
+use crate::extract::trace::{self, TRACEPARENT, X_REQUEST_ID};
+use crate::problem::{Code, Problem};
+
+/// Bounds of the public listener.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// How long an answer may take.
+    pub request: Duration,
+    /// Origins of web pages that may call; `*` for any.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Puts the layers around the routes.
+pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
+    let routes = routes
+        .layer(middleware::from_fn_with_state(limits.request, within))
+        .layer(CatchPanicLayer::custom(panicked));
+    let routes = match cors(&limits.allowed_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes.layer(middleware::from_fn_with_state(ids, trace::layer))
+}
+
+/// Answers within the limit, and never lets a browser guess a type.
+async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
+    let mut response = answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// What panicked is logged by the panic hook; the client learns nothing of it.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    crate::metrics::panicked();
+    Problem::internal("a handler panicked").into_response()
+}
+
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allow = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let asked =
+        [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, IDEMPOTENCY_KEY]
+            .into_iter()
+            .chain([X_REQUEST_ID, TRACEPARENT]);
+    let shown = [header::LOCATION, header::ETAG, header::RETRY_AFTER, IDEMPOTENCY_REPLAYED]
+        .into_iter()
+        .chain([X_REQUEST_ID, HeaderName::from_static("ratelimit")]);
+    Some(
+        CorsLayer::new()
+            .allow_origin(allow)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+            .allow_headers(asked.collect::<Vec<_>>())
+            .expose_headers(shown.collect::<Vec<_>>())
+            .max_age(Duration::from_secs(600)),
+    )
+}

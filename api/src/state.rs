@@ -1,0 +1,52 @@
+//! What every handler may use.
+
+use std::sync::Arc;
+
+use domain::fingerprint::PseudonymKey;
+use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Auth;
+use crate::extract::rate::OrderRate;
+use crate::intake::{Broadcasting, Ordering};
+use crate::ops::readiness::Readiness;
+
+/// The parts that an api process is made of.
+pub struct App {
+    /// Places orders.
+    pub ordering: Arc<dyn Ordering>,
+    /// Carries commands out.
+    pub broadcasting: Arc<dyn Broadcasting>,
+    /// Orders, as the log knows them.
+    pub order_book: Arc<dyn OrderBook>,
+    /// Broadcasts and spotlights, as the log knows them.
+    pub sales_board: Arc<dyn SalesBoard>,
+    /// The live stock.
+    pub gate: Arc<dyn StockGate>,
+    /// Orders that the log has not decided.
+    pub accepted: Arc<dyn AcceptedOrders>,
+    /// The log itself.
+    pub reader: Arc<dyn EventReader>,
+    /// Verifies tokens.
+    pub auth: Auth,
+    /// Pseudonyms of viewers.
+    pub pseudonyms: PseudonymKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn Ids>,
+    /// The limit of orders per viewer.
+    pub order_rate: OrderRate,
+    /// Work that outlives its client: from the take to the acknowledgement.
+    pub tasks: TaskTracker,
+    /// Whether this process should get requests.
+    pub readiness: Arc<Readiness>,
+    /// The public address of the sockets, such as `wss://live.example`; else the request's host.
+    pub public_url: Option<String>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App(…)")
+    }
+}

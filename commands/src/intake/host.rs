@@ -1,0 +1,260 @@
+//! A host's command: what narrows acts on the gate first, and the answer waits until everybody has
+//! applied the decision (design rules 11 and 14).
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::admission::Admission;
+use domain::command::{Command, CommandRecord};
+use domain::envelope::Position;
+use domain::ids::SpotlightId;
+use domain::ports::{
+    AppendError, CommandOutcome, EntryState, Narrow, Narrowed, Narrowing, StoredOutcome,
+};
+use domain::spotlight::SpotlightCommand;
+
+use super::place::admit_record;
+use super::{APPLIED_PAUSE, DECISION_BOUND, Intake, PlaceRefusal};
+use crate::clock::between;
+
+/// A command that was decided, and that gate and read models have applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// The position to read at.
+    pub position: Position,
+}
+
+/// Why a host's command has no decision to show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostRefusal {
+    /// No such thing of this seller.
+    #[error("it does not exist")]
+    NotFound,
+    /// The log said no.
+    #[error("{detail}")]
+    Refused {
+        /// The stable code.
+        code: String,
+        /// In words.
+        detail: String,
+    },
+    /// Fewer units are free than are to be taken away.
+    #[error("only {remaining} units are free")]
+    BelowCommitted {
+        /// What remains.
+        remaining: i64,
+    },
+    /// The gate cannot answer; nothing was done.
+    #[error("the stock cannot be asked")]
+    StockUnavailable,
+    /// The command log is down; nothing was done, or it was undone.
+    #[error("the command log is not available")]
+    LogUnavailable,
+    /// It may have been accepted; the same again finds out.
+    #[error("it is not known whether the command was accepted")]
+    OutcomeUnknown,
+    /// It was accepted and not everybody has applied its decision yet.
+    #[error("the decision is on its way")]
+    DecisionPending,
+    /// It could not be processed.
+    #[error("the command was put aside")]
+    Parked,
+}
+
+impl HostRefusal {
+    /// The stable code of the API.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Refused { code, .. } => code,
+            Self::BelowCommitted { .. } => "below_committed",
+            Self::StockUnavailable | Self::LogUnavailable => "stock_unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::DecisionPending => "decision_pending",
+            Self::Parked => "parked",
+        }
+    }
+
+    fn refused(code: &str, detail: &str) -> Self {
+        Self::Refused { code: code.to_owned(), detail: detail.to_owned() }
+    }
+}
+
+impl Intake {
+    /// Sends a command whose repeat is recognised by its id: a host's, or a cancellation. The same
+    /// id again gives the same decision.
+    ///
+    /// # Errors
+    /// [`HostRefusal`].
+    pub async fn submit(&self, mut record: CommandRecord) -> Result<Decided, HostRefusal> {
+        let started = self.ports.clock.now();
+        let decided = if let Some(outcome) = self.outcome(&record).await? {
+            outcome
+        } else {
+            self.send(&mut record, started).await?;
+            self.await_outcome(&record, started).await?
+        };
+        match decided.outcome {
+            CommandOutcome::Done => {}
+            CommandOutcome::Refused { code, detail } => {
+                return Err(HostRefusal::Refused { code, detail });
+            }
+            CommandOutcome::Parked => return Err(HostRefusal::Parked),
+        }
+        self.await_applied(&record, decided.position, started).await?;
+        Ok(Decided { position: decided.position })
+    }
+
+    async fn outcome(&self, record: &CommandRecord) -> Result<Option<StoredOutcome>, HostRefusal> {
+        let outcomes = self.ports.events.outcomes(&[record.command_id]).await;
+        let mut outcomes = outcomes.map_err(|_| HostRefusal::DecisionPending)?;
+        Ok(outcomes.remove(&record.command_id))
+    }
+
+    async fn send(
+        &self,
+        record: &mut CommandRecord,
+        started: Timestamp,
+    ) -> Result<(), HostRefusal> {
+        if self.ports.log.is_down() {
+            return Err(HostRefusal::LogUnavailable);
+        }
+        let narrow = narrow_of(record);
+        let mut fresh = false;
+        if let Some(narrow) = &narrow
+            && let Some(entered) = self.narrow(narrow, started).await?
+        {
+            admit_record(record, entered.admission, None);
+            fresh = entered.fresh;
+        }
+        match self.ports.log.append(record).await {
+            Ok(_) => Ok(()),
+            Err(AppendError::Unknown(_)) => Err(HostRefusal::OutcomeUnknown),
+            Err(AppendError::Refused(_)) => match narrow.filter(|_| fresh) {
+                None => Err(HostRefusal::LogUnavailable),
+                Some(narrow) => {
+                    let undone = self.ports.gate.cancel_unsent(narrow.spotlight, narrow.entry);
+                    match undone.await {
+                        Ok(true) => Err(HostRefusal::LogUnavailable),
+                        _ => Err(HostRefusal::OutcomeUnknown),
+                    }
+                }
+            },
+        }
+    }
+
+    /// Acts on the gate; nothing where the gate has nothing left to do.
+    async fn narrow(
+        &self,
+        narrow: &Narrow,
+        started: Timestamp,
+    ) -> Result<Option<Entered>, HostRefusal> {
+        let mut failed = false;
+        loop {
+            let Ok(narrowed) = self.ports.gate.narrow(narrow).await else {
+                if std::mem::replace(&mut failed, true) {
+                    return Err(HostRefusal::OutcomeUnknown);
+                }
+                continue;
+            };
+            return match narrowed {
+                Narrowed::Done { admission } => Ok(Some(Entered { admission, fresh: true })),
+                Narrowed::SameAgain { entry } => {
+                    let pending = entry.state == EntryState::Pending;
+                    Ok(pending.then_some(Entered { admission: entry.admission, fresh: false }))
+                }
+                Narrowed::BelowCommitted { remaining } => {
+                    Err(HostRefusal::BelowCommitted { remaining })
+                }
+                Narrowed::UnknownSku => {
+                    Err(HostRefusal::refused("unknown_sku", "the spotlight has no such SKU"))
+                }
+                // closing once more has no effect
+                Narrowed::Closed if narrow.narrowing == Narrowing::Close => Ok(None),
+                Narrowed::Closed => Err(HostRefusal::refused("closed", "the spotlight is closed")),
+                Narrowed::NoState => match self.await_gate(narrow.spotlight, started).await {
+                    Ok(()) => continue,
+                    Err(PlaceRefusal::NotFound) => Err(HostRefusal::NotFound),
+                    Err(_) => Err(HostRefusal::StockUnavailable),
+                },
+            };
+        }
+    }
+
+    fn remaining(&self, started: Timestamp) -> Option<Duration> {
+        let spent = between(started, self.ports.clock.now());
+        DECISION_BOUND.checked_sub(spent).filter(|left| !left.is_zero())
+    }
+
+    async fn await_outcome(
+        &self,
+        record: &CommandRecord,
+        started: Timestamp,
+    ) -> Result<StoredOutcome, HostRefusal> {
+        loop {
+            let head = self.ports.events.head().await.map_err(|_| HostRefusal::DecisionPending)?;
+            if let Some(outcome) = self.outcome(record).await? {
+                return Ok(outcome);
+            }
+            let left = self.remaining(started).ok_or(HostRefusal::DecisionPending)?;
+            // a refusal has no event that would wake: look again soon
+            tokio::select! {
+                biased;
+                () = self.ports.events.wait(head) => {}
+                () = self.ports.clock.sleep(left.min(APPLIED_PAUSE)) => {}
+            }
+        }
+    }
+
+    async fn await_applied(
+        &self,
+        record: &CommandRecord,
+        position: Position,
+        started: Timestamp,
+    ) -> Result<(), HostRefusal> {
+        if matches!(record.command, Command::Spotlight { .. }) {
+            let spotlight = SpotlightId(record.key.0);
+            loop {
+                let view = self.ports.gate.view(spotlight).await.ok().flatten();
+                if view.is_some_and(|view| view.applied >= position) {
+                    break;
+                }
+                let left = self.remaining(started).ok_or(HostRefusal::DecisionPending)?;
+                self.ports.clock.sleep(left.min(APPLIED_PAUSE)).await;
+            }
+        }
+        let left = self.remaining(started).unwrap_or(Duration::ZERO);
+        if self.ports.read_models.wait_applied(position, left).await {
+            Ok(())
+        } else {
+            Err(HostRefusal::DecisionPending)
+        }
+    }
+}
+
+struct Entered {
+    admission: Admission,
+    fresh: bool,
+}
+
+/// What the gate does before the log, where the command narrows.
+pub(crate) fn narrow_of(record: &CommandRecord) -> Option<Narrow> {
+    let Command::Spotlight { command } = &record.command else { return None };
+    let narrowing = match command {
+        SpotlightCommand::PauseSpotlight { .. } => Narrowing::Pause,
+        SpotlightCommand::CloseSpotlight { .. } => Narrowing::Close,
+        SpotlightCommand::ChangeOffer { .. } => Narrowing::ChangeOffer,
+        SpotlightCommand::AdjustStock { sku, delta, .. } if *delta < 0 => Narrowing::Reduce {
+            sku: sku.clone(),
+            units: u32::try_from(delta.unsigned_abs()).unwrap_or(u32::MAX),
+        },
+        _ => return None,
+    };
+    Some(Narrow {
+        spotlight: SpotlightId(record.key.0),
+        seller: record.seller.clone(),
+        entry: record.command_id.0,
+        narrowing,
+        command: serde_json::to_string(record).ok()?,
+    })
+}

@@ -1,0 +1,326 @@
+//! Receipts: one signed root for a batch of orders, one path for each (RFC 6962 hashing).
+
+use domain::envelope::Source;
+use domain::line::PricedLine;
+use domain::money::Money;
+use domain::order::Accepted;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What precedes a leaf in its hash, so that no node passes for a leaf.
+const LEAF: u8 = 0;
+/// What precedes two nodes in their hash.
+const NODE: u8 = 1;
+/// What the signature says it is for.
+const CONTEXT: &[u8] = b"onair receipt v1\n";
+
+type Hash = [u8; 32];
+
+/// A signed promise: this leaf was among `tree_size` orders that the log acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// What was promised, as the exact JSON text that was hashed.
+    pub leaf: String,
+    /// The leaf's number in the batch, from 0.
+    pub index: u64,
+    /// Leaves of the batch.
+    pub tree_size: u64,
+    /// The hashes from the leaf's sibling up, in hexadecimal.
+    pub path: Vec<String>,
+    /// The root, in hexadecimal.
+    pub root: String,
+    /// The ed25519 signature over `"onair receipt v1\n" ‖ tree_size (8 bytes, big endian) ‖ root`,
+    /// in hexadecimal.
+    pub signature: String,
+    /// Which key signed.
+    pub key_id: String,
+}
+
+/// Why a receipt is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// A field is not what it should be.
+    #[error("the receipt is malformed")]
+    Malformed,
+    /// Another key signed.
+    #[error("the receipt was signed by another key")]
+    OtherKey,
+    /// The path does not lead from the leaf to the root.
+    #[error("the path does not lead from the leaf to the root")]
+    WrongPath,
+    /// The signature is not of this root.
+    #[error("the signature is not of this root")]
+    WrongSignature,
+}
+
+/// Signs batches of receipts.
+pub struct ReceiptSigner {
+    key: SigningKey,
+    key_id: String,
+}
+
+impl ReceiptSigner {
+    /// The signer of a secret seed; the same seed gives the same key.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        let key_id = key_id(key.verifying_key().as_bytes());
+        Self { key, key_id }
+    }
+
+    /// What receipts are verified with.
+    pub fn public_key(&self) -> [u8; 32] {
+        *self.key.verifying_key().as_bytes()
+    }
+
+    /// The receipts of a batch, in order: one signature for all of them.
+    pub fn sign(&self, leaves: Vec<String>) -> Vec<Receipt> {
+        let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+        let tree_size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        let (root, paths) = tree(&hashes);
+        let signature = hex::encode(self.key.sign(&signed(tree_size, &root)).to_bytes());
+        let root = hex::encode(root);
+        leaves
+            .into_iter()
+            .zip(paths)
+            .zip(0_u64..)
+            .map(|((leaf, path), index)| Receipt {
+                leaf,
+                index,
+                tree_size,
+                path: path.into_iter().map(hex::encode).collect(),
+                root: root.clone(),
+                signature: signature.clone(),
+                key_id: self.key_id.clone(),
+            })
+            .collect()
+    }
+}
+
+/// Whether a receipt is the promise of the owner of a key.
+///
+/// # Errors
+/// [`ReceiptError`]: the first thing that does not fit.
+pub fn verify_receipt(receipt: &Receipt, public_key: &[u8; 32]) -> Result<(), ReceiptError> {
+    if receipt.key_id != key_id(public_key) {
+        return Err(ReceiptError::OtherKey);
+    }
+    let root = hash_of(&receipt.root)?;
+    let path = receipt
+        .path
+        .iter()
+        .map(|text| hash_of(text))
+        .collect::<Result<Vec<Hash>, ReceiptError>>()?;
+    if climbed(leaf_hash(&receipt.leaf), receipt.index, receipt.tree_size, &path) != Some(root) {
+        return Err(ReceiptError::WrongPath);
+    }
+    let key = VerifyingKey::from_bytes(public_key).map_err(|_| ReceiptError::Malformed)?;
+    let bytes = hex::decode(&receipt.signature).map_err(|_| ReceiptError::Malformed)?;
+    let signature = Signature::from_slice(&bytes).map_err(|_| ReceiptError::Malformed)?;
+    key.verify_strict(&signed(receipt.tree_size, &root), &signature)
+        .map_err(|_| ReceiptError::WrongSignature)
+}
+
+fn key_id(public_key: &[u8; 32]) -> String {
+    let digest: Hash = Sha256::digest(public_key).into();
+    let (head, _) = digest.split_at(8);
+    hex::encode(head)
+}
+
+fn hash_of(text: &str) -> Result<Hash, ReceiptError> {
+    let bytes = hex::decode(text).map_err(|_| ReceiptError::Malformed)?;
+    bytes.try_into().map_err(|_| ReceiptError::Malformed)
+}
+
+fn signed(tree_size: u64, root: &Hash) -> Vec<u8> {
+    [CONTEXT, &tree_size.to_be_bytes(), root].concat()
+}
+
+fn leaf_hash(leaf: &str) -> Hash {
+    Sha256::new().chain_update([LEAF]).chain_update(leaf).finalize().into()
+}
+
+fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    Sha256::new().chain_update([NODE]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The root over the leaves and the path of each: level by level, an odd last node goes up as it
+/// is, which is the tree of RFC 6962.
+fn tree(leaves: &[Hash]) -> (Hash, Vec<Vec<Hash>>) {
+    let mut paths = vec![vec![]; leaves.len()];
+    let mut places: Vec<usize> = (0..leaves.len()).collect();
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        for (path, place) in paths.iter_mut().zip(&mut places) {
+            if let Some(sibling) = level.get(*place ^ 1) {
+                path.push(*sibling);
+            }
+            *place /= 2;
+        }
+        level = level
+            .chunks(2)
+            .map(|pair| match pair {
+                [left, right] => node_hash(left, right),
+                [alone, ..] => *alone,
+                [] => Sha256::digest([]).into(),
+            })
+            .collect();
+    }
+    let root = level.first().copied().unwrap_or_else(|| Sha256::digest([]).into());
+    (root, paths)
+}
+
+/// The root that a leaf's path leads to; nothing where the path has the wrong length.
+fn climbed(leaf: Hash, index: u64, tree_size: u64, path: &[Hash]) -> Option<Hash> {
+    if index >= tree_size {
+        return None;
+    }
+    let (mut hash, mut place, mut last) = (leaf, index, tree_size - 1);
+    let mut path = path.iter();
+    while last > 0 {
+        if place % 2 == 1 {
+            hash = node_hash(path.next()?, &hash);
+        } else if place < last {
+            hash = node_hash(&hash, path.next()?);
+        }
+        place /= 2;
+        last /= 2;
+    }
+    path.next().is_none().then_some(hash)
+}
+
+/// What a receipt promises. Members stand in alphabetical order, without white space: the text is
+/// its own canonical form.
+#[derive(Serialize)]
+struct Leaf<'a> {
+    accepted_at: String,
+    lines: Vec<LeafLine<'a>>,
+    offer_version: u32,
+    order_id: String,
+    source: LeafSource<'a>,
+    spotlight_id: String,
+    total: LeafMoney,
+    viewer_ref: &'a str,
+}
+
+#[derive(Serialize)]
+struct LeafLine<'a> {
+    quantity: u32,
+    sku: &'a str,
+    unit_price: LeafMoney,
+}
+
+#[derive(Serialize)]
+struct LeafMoney {
+    currency: String,
+    minor: i64,
+}
+
+#[derive(Serialize)]
+struct LeafSource<'a> {
+    offset: i64,
+    partition: i32,
+    topic: &'a str,
+}
+
+fn money(money: Money) -> LeafMoney {
+    LeafMoney { currency: money.currency.code().to_owned(), minor: money.minor }
+}
+
+fn line(line: &PricedLine) -> LeafLine<'_> {
+    LeafLine {
+        quantity: line.quantity.get(),
+        sku: line.sku.as_str(),
+        unit_price: money(line.unit_price),
+    }
+}
+
+/// The leaf of an accepted order; every part of it is in the log as well.
+pub(super) fn leaf_of(accepted: &Accepted, source: &Source) -> String {
+    let at = accepted.admission.at;
+    let leaf = Leaf {
+        accepted_at: at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        lines: accepted.lines.iter().map(line).collect(),
+        offer_version: accepted.admission.offer_version,
+        order_id: accepted.order_id.to_string(),
+        source: LeafSource {
+            offset: source.offset,
+            partition: source.partition,
+            topic: &source.topic,
+        },
+        spotlight_id: accepted.spotlight_id.to_string(),
+        total: money(accepted.total),
+        viewer_ref: accepted.viewer_ref.as_str(),
+    };
+    // texts and whole numbers always serialise
+    serde_json::to_string(&leaf).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer() -> ReceiptSigner {
+        ReceiptSigner::from_seed(&[7; 32])
+    }
+
+    fn batch(size: usize) -> Vec<Receipt> {
+        signer().sign((0..size).map(|number| format!("leaf {number}")).collect())
+    }
+
+    #[test]
+    fn every_receipt_of_every_batch_verifies() {
+        let key = signer().public_key();
+        for size in 1..=33 {
+            for receipt in batch(size) {
+                assert_eq!(verify_receipt(&receipt, &key), Ok(()), "{} of {size}", receipt.index);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tree_is_that_of_rfc_6962() {
+        // the test vectors of the Certificate Transparency reference implementation
+        let leaves = ["", "00", "10", "2021", "3031", "40414243"];
+        let hashes: Vec<Hash> = leaves
+            .iter()
+            .map(|leaf| {
+                let bytes = hex::decode(leaf).unwrap();
+                Sha256::new().chain_update([LEAF]).chain_update(bytes).finalize().into()
+            })
+            .collect();
+        let root = |size: usize| hex::encode(tree(&hashes[..size]).0);
+        assert_eq!(root(1), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        assert_eq!(root(3), "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77");
+        assert_eq!(root(6), "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef");
+    }
+
+    #[test]
+    fn nothing_of_a_receipt_can_be_changed() {
+        let key = signer().public_key();
+        let other = ReceiptSigner::from_seed(&[8; 32]);
+        let good = batch(5).remove(3);
+        let mut changed = good.clone();
+        changed.leaf.push('!');
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::WrongPath));
+        let mut changed = good.clone();
+        changed.index = 2;
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::WrongPath));
+        let mut changed = good.clone();
+        changed.index = 5;
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::WrongPath));
+        let mut changed = good.clone();
+        changed.path.push(changed.root.clone());
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::WrongPath));
+        let mut changed = good.clone();
+        changed.tree_size = 6;
+        assert!(verify_receipt(&changed, &key).is_err());
+        let mut changed = good.clone();
+        changed.signature = batch(4).remove(0).signature;
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::WrongSignature));
+        assert_eq!(verify_receipt(&good, &other.public_key()), Err(ReceiptError::OtherKey));
+        let mut changed = good;
+        changed.root = "zz".to_owned();
+        assert_eq!(verify_receipt(&changed, &key), Err(ReceiptError::Malformed));
+    }
+}

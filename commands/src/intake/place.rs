@@ -1,0 +1,218 @@
+//! Placing an order: take, append, promise.
+
+use domain::Timestamp;
+use domain::admission::Admission;
+use domain::command::{Command, CommandRecord};
+use domain::ids::{CommandId, OrderId};
+use domain::order::OrderCommand;
+use domain::ports::{AppendError, Entry, GateOffer, Take, TakeOutcome};
+use metrics::counter;
+
+use super::answer::Facts;
+use super::{
+    ACK_BOUND, CHANGING_PAUSE, CHANGING_RETRIES, Intake, OrderRequest, PlaceRefusal, Placed,
+    Presence, REBUILD_BOUND, REBUILD_PAUSE,
+};
+use crate::clock::between;
+use crate::faults::{INTAKE_AFTER_PRODUCE, INTAKE_AFTER_TAKE};
+use crate::metrics::{INTAKE_CACHED_REFUSALS_TOTAL, INTAKE_ORDERS_TOTAL};
+
+/// What the gate said, where it did not refuse.
+enum Admitted {
+    Fresh { admission: Admission, offer: GateOffer },
+    Again { entry: Entry, offer: Option<GateOffer> },
+}
+
+impl Intake {
+    /// Places an order. Dropping the future between the take and the append leaves the entry to
+    /// the re-driver; [`Intake::place_order_tracked`] does not let that happen to a buyer who hangs
+    /// up.
+    ///
+    /// # Errors
+    /// [`PlaceRefusal`].
+    pub async fn place_order(&self, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
+        let placed = self.place(&request).await;
+        let outcome = match &placed {
+            Ok(placed) if placed.replayed => "replayed",
+            Ok(_) => "placed",
+            Err(refusal) => refusal.code(),
+        };
+        counter!(INTAKE_ORDERS_TOTAL, "outcome" => outcome).increment(1);
+        placed
+    }
+
+    async fn place(&self, request: &OrderRequest) -> Result<Placed, PlaceRefusal> {
+        let order = request.order_id();
+        if self.ports.log.is_down() {
+            return Err(PlaceRefusal::LogUnavailable);
+        }
+        let started = self.ports.clock.now();
+        if let Some(refusal) = self.verdicts.refusal(request, order, started) {
+            counter!(INTAKE_CACHED_REFUSALS_TOTAL).increment(1);
+            return Err(refusal);
+        }
+        let _slot = self.in_flight.enter(order)?;
+        let mut record = request.record(CommandId(self.ports.ids.uuid()), &self.node, started);
+        // a record of texts and numbers always serialises
+        let command = serde_json::to_string(&record).map_err(|_| PlaceRefusal::StockUnavailable)?;
+        let take = Take {
+            spotlight: request.spotlight,
+            seller: request.seller.clone(),
+            order,
+            viewer: request.viewer_ref.clone(),
+            lines: request.lines.clone(),
+            offer_version: request.offer_version,
+            fingerprint: request.fingerprint.clone(),
+            command,
+        };
+        match self.admit(&take).await? {
+            Admitted::Fresh { admission, offer } => {
+                admit_record(&mut record, admission, None);
+                self.produce(order, &record, admission, &offer, started).await
+            }
+            Admitted::Again { entry, offer } => self.again(order, entry, offer).await,
+        }
+    }
+
+    async fn admit(&self, take: &Take) -> Result<Admitted, PlaceRefusal> {
+        let mut changing = 0;
+        let mut failed = false;
+        let started = self.ports.clock.now();
+        loop {
+            let Ok(outcome) = self.ports.gate.take(take).await else {
+                if std::mem::replace(&mut failed, true) {
+                    return Err(PlaceRefusal::OutcomeUnknown { order: take.order });
+                }
+                continue;
+            };
+            match outcome {
+                TakeOutcome::Taken { admission, offer } => {
+                    self.verdicts.forget(take.spotlight);
+                    return Ok(Admitted::Fresh { admission, offer });
+                }
+                TakeOutcome::SameAgain { entry, offer } => {
+                    return Ok(Admitted::Again { entry, offer });
+                }
+                TakeOutcome::Changing | TakeOutcome::Stale => {
+                    changing += 1;
+                    if changing > CHANGING_RETRIES {
+                        return Err(PlaceRefusal::StockUnavailable);
+                    }
+                    self.ports.clock.sleep(CHANGING_PAUSE).await;
+                }
+                TakeOutcome::NoState => {
+                    self.await_gate(take.spotlight, started).await?;
+                }
+                TakeOutcome::SoldOut { remaining } => {
+                    self.ask_verdict(take.spotlight).await;
+                    return Err(PlaceRefusal::SoldOut { remaining });
+                }
+                refused => return Err(refusal(refused)),
+            }
+        }
+    }
+
+    /// Waits for a gate that knows nothing, until it is worth asking again.
+    pub(super) async fn await_gate(
+        &self,
+        spotlight: domain::ids::SpotlightId,
+        since: Timestamp,
+    ) -> Result<(), PlaceRefusal> {
+        match self.ports.rebuilder.ensure(spotlight).await {
+            Ok(Presence::Unknown) => return Err(PlaceRefusal::NotFound),
+            Ok(Presence::Ready | Presence::Rebuilding) => {}
+            Err(_) => return Err(PlaceRefusal::StockUnavailable),
+        }
+        if between(since, self.ports.clock.now()) >= REBUILD_BOUND {
+            return Err(PlaceRefusal::StockUnavailable);
+        }
+        self.ports.clock.sleep(REBUILD_PAUSE).await;
+        Ok(())
+    }
+
+    async fn ask_verdict(&self, spotlight: domain::ids::SpotlightId) {
+        let now = self.ports.clock.now();
+        if self.verdicts.begin(spotlight, now) {
+            let verdict = self.ports.gate.sold_out(spotlight).await.ok().flatten();
+            self.verdicts.keep(spotlight, now, verdict);
+        }
+    }
+
+    async fn produce(
+        &self,
+        order: OrderId,
+        record: &CommandRecord,
+        admission: Admission,
+        offer: &GateOffer,
+        started: Timestamp,
+    ) -> Result<Placed, PlaceRefusal> {
+        let unknown = || PlaceRefusal::OutcomeUnknown { order };
+        self.ports.faults.at(INTAKE_AFTER_TAKE).await.map_err(|_| unknown())?;
+        let source = match self.ports.log.append(record).await {
+            Ok(source) => source,
+            Err(AppendError::Refused(why)) => {
+                return Err(self.give_back(record, order, &why).await);
+            }
+            Err(AppendError::Unknown(why)) => {
+                tracing::warn!(order = %order, why, "an order was not acknowledged");
+                return Err(unknown());
+            }
+        };
+        self.ports.faults.at(INTAKE_AFTER_PRODUCE).await.map_err(|_| unknown())?;
+        if between(started, self.ports.clock.now()) > ACK_BOUND {
+            return Err(unknown());
+        }
+        let facts = Facts::of_record(record, admission, offer, source).ok_or_else(unknown)?;
+        let order = self.receipts.promise(facts.view(), facts.leaf()).await.ok_or_else(unknown)?;
+        Ok(Placed { order, replayed: false })
+    }
+
+    /// The log refused for certain: the units go back, unless somebody else has the entry by now.
+    async fn give_back(&self, record: &CommandRecord, order: OrderId, why: &str) -> PlaceRefusal {
+        tracing::warn!(order = %order, why, "the command log refused an order");
+        let spotlight = domain::ids::SpotlightId(record.key.0);
+        match self.ports.gate.cancel_unsent(spotlight, order.0).await {
+            Ok(true) => PlaceRefusal::LogUnavailable,
+            _ => PlaceRefusal::OutcomeUnknown { order },
+        }
+    }
+}
+
+/// Writes the gate's yes into a record that came without it; `void_after` where nobody was
+/// promised anything.
+pub(crate) fn admit_record(
+    record: &mut CommandRecord,
+    admission: Admission,
+    void_after: Option<Timestamp>,
+) {
+    match &mut record.command {
+        Command::Order { command: OrderCommand::PlaceOrder { place } } => {
+            place.admission = Some(admission);
+            place.void_after = void_after;
+        }
+        Command::Spotlight { command } => command.admit(admission),
+        _ => {}
+    }
+}
+
+fn refusal(outcome: TakeOutcome) -> PlaceRefusal {
+    match outcome {
+        TakeOutcome::UnknownSku { sku } => PlaceRefusal::UnknownSku { sku },
+        TakeOutcome::NotOpen { opens_at } => PlaceRefusal::NotOpen { opens_at },
+        TakeOutcome::Paused => PlaceRefusal::Paused,
+        TakeOutcome::Closed => PlaceRefusal::Closed,
+        TakeOutcome::OverLimit { limit, open_order } => {
+            PlaceRefusal::OverLimit { limit, open_order }
+        }
+        TakeOutcome::OfferChanged { offer } => {
+            PlaceRefusal::OfferChanged { offer: Box::new(offer) }
+        }
+        TakeOutcome::Conflict => PlaceRefusal::KeyReused,
+        TakeOutcome::SoldOut { remaining } => PlaceRefusal::SoldOut { remaining },
+        TakeOutcome::Taken { .. }
+        | TakeOutcome::SameAgain { .. }
+        | TakeOutcome::Changing
+        | TakeOutcome::Stale
+        | TakeOutcome::NoState => PlaceRefusal::StockUnavailable,
+    }
+}

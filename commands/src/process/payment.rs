@@ -1,0 +1,149 @@
+//! One payment: what is to be asked of the provider next, by what the log says.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::envelope::Recorded;
+use domain::event::Event;
+use domain::ids::{EventId, OrderId, SellerId, SpotlightId, StreamKey};
+use domain::money::Money;
+use domain::order::{Order, OrderEvent};
+use domain::payment::PaymentStatus;
+use domain::reservation::{Reservation, ReservationEvent};
+
+use crate::clock::delta;
+
+/// How long after the hold a payment without an answer is ended (`ONAIR_PAYMENT_FINAL_SECONDS`).
+pub const PAYMENT_FINAL_DEFAULT: Duration = Duration::from_mins(2);
+
+/// What is to be done about a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing, until an event comes.
+    Nothing,
+    /// Ask for the amount. Asked twice it is asked once: the key is the same.
+    Authorize,
+    /// Take what was set aside.
+    Capture,
+    /// Give it back, or end an attempt that never answered.
+    Void,
+    /// Ask what became of it; it is never charged again.
+    Query,
+    /// Give captured money back.
+    Refund {
+        /// Which refund.
+        attempt: u32,
+        /// How much.
+        amount: Money,
+    },
+}
+
+/// An order as far as its payment needs it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Payment {
+    order: Order,
+    reservation: Reservation,
+    /// Until when units were held, also once they are not.
+    pub(super) deadline: Option<Timestamp>,
+    /// The last attempt's method and amount.
+    pub(super) asked: Option<(String, Money)>,
+    /// Who and where.
+    pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
+    /// The event that led here.
+    pub(super) causation: Option<EventId>,
+}
+
+impl Payment {
+    /// Folds the streams of an order and its reservation.
+    pub(super) fn of(events: &[Recorded]) -> Self {
+        let mut payment = Self::default();
+        for recorded in events {
+            payment.take(recorded);
+        }
+        payment
+    }
+
+    fn take(&mut self, recorded: &Recorded) {
+        self.causation = Some(recorded.event_id);
+        match &recorded.event {
+            Event::Order(event) => {
+                match event {
+                    OrderEvent::OrderAccepted { accepted } => {
+                        let seller = recorded.metadata.seller.clone();
+                        self.home = Some((seller, recorded.key, accepted.spotlight_id));
+                    }
+                    OrderEvent::PaymentRequested { method, amount, .. } => {
+                        self.asked = Some((method.clone(), *amount));
+                    }
+                    _ => {}
+                }
+                self.order.apply(event);
+            }
+            Event::Reservation(event) => {
+                if let ReservationEvent::StockReserved { deadline, .. } = event {
+                    self.deadline = Some(*deadline);
+                }
+                self.reservation.apply(event);
+            }
+            Event::Broadcast(_) | Event::Spotlight(_) => {}
+        }
+    }
+
+    /// The attempt that is under way.
+    pub(super) const fn attempt(&self) -> u32 {
+        self.order.attempt
+    }
+
+    /// From when on an attempt without an answer is ended.
+    pub(super) fn final_at(&self, bound: Duration) -> Option<Timestamp> {
+        self.deadline.map(|deadline| deadline + delta(bound))
+    }
+
+    /// What is to be done now.
+    pub(super) fn step(&self, now: Timestamp, bound: Duration) -> Step {
+        if let Some(refund) = self.refund_due() {
+            return refund;
+        }
+        let ended = self.order.has_ended();
+        let held = self.reservation.hold().is_some();
+        let final_now = self.final_at(bound).is_some_and(|at| at <= now);
+        match self.order.payment {
+            // the units are gone: nothing is charged any more
+            PaymentStatus::Requested if ended || !held || final_now => Step::Void,
+            PaymentStatus::Requested => Step::Authorize,
+            PaymentStatus::Unknown | PaymentStatus::RequiresAction if ended || final_now => {
+                Step::Void
+            }
+            PaymentStatus::Unknown | PaymentStatus::RequiresAction => Step::Query,
+            PaymentStatus::Authorized if ended || !held || final_now => Step::Void,
+            PaymentStatus::Authorized => Step::Capture,
+            _ => Step::Nothing,
+        }
+    }
+
+    fn refund_due(&self) -> Option<Step> {
+        let due = self.order.refund_asked_minor - self.order.refunded_minor;
+        let accepted = self.order.accepted.as_deref()?;
+        let attempt = self.order.refund_attempt;
+        (due > 0)
+            .then(|| Step::Refund { attempt, amount: Money::new(due, accepted.total.currency) })
+    }
+}
+
+/// The order that an event moves, where its payment may have something to do.
+pub(super) const fn moved(event: &Event) -> Option<OrderId> {
+    match event {
+        Event::Order(
+            OrderEvent::PaymentRequested { order_id, .. }
+            | OrderEvent::PaymentAuthorized { order_id, .. }
+            | OrderEvent::PaymentUnknown { order_id, .. }
+            | OrderEvent::OrderFailed { order_id, .. }
+            | OrderEvent::OrderCancelled { order_id, .. }
+            | OrderEvent::RefundRequested { order_id, .. },
+        ) => Some(*order_id),
+        Event::Reservation(ReservationEvent::ReservationReleased { order_id, .. }) => {
+            Some(*order_id)
+        }
+        _ => None,
+    }
+}

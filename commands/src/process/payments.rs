@@ -1,0 +1,319 @@
+//! All payments: which are in hand, when each is looked at again, and the one call that each makes
+//! at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::command::Command;
+use domain::envelope::{Position, Recorded};
+use domain::event::StreamId;
+use domain::ids::{CorrelationId, OrderId};
+use domain::order::OrderCommand;
+use domain::payment::PaymentResult;
+use domain::ports::{PaymentCall, PortError, StoreError};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use metrics::{counter, gauge};
+
+use super::payment::{Payment, Step, moved};
+use super::proposals::{Proposal, Purpose};
+use super::{Process, ROLE, SWEEP_MAX};
+use crate::clock::{between, delta};
+use crate::faults::PROCESS_AFTER_CALL;
+use crate::metrics::{PAYMENT_CALLS_TOTAL, PAYMENTS_OPEN_ORDERS};
+
+/// Payments that are worked on at once, by default.
+pub const PAYMENTS_MAX: usize = 256;
+/// Orders that wait for their turn; beyond it no events are read.
+pub const WAITING_MAX: usize = 65_536;
+/// First pause before a provider is asked again; doubled up to [`ASK_PAUSE_MAX`].
+pub const ASK_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause before a provider is asked again.
+pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// When an answer that is in the command log is looked for, if its event does not come before.
+pub const RECHECK_PAUSE: Duration = Duration::from_secs(5);
+/// The pause between two lists of open payments from the order book.
+pub const RELIST_PAUSE: Duration = Duration::from_secs(10);
+/// The pause between two checkpoints.
+pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
+/// Times that one answer is written down at most, however often the provider tells it.
+pub const TELLS_MAX: usize = 3;
+
+/// When an order is looked at again.
+enum Next {
+    /// When an event of it comes.
+    Event,
+    /// Its answer is on its way; look whether it arrived.
+    Recheck,
+    /// After a pause that grows; at the latest at this time.
+    Ask(Option<Timestamp>),
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: VecDeque<OrderId>,
+    /// In `waiting`.
+    queued: BTreeSet<OrderId>,
+    /// Being worked on; true where an event came meanwhile.
+    busy: BTreeMap<OrderId, bool>,
+    again: BTreeSet<(Timestamp, OrderId)>,
+    again_of: BTreeMap<OrderId, Timestamp>,
+    asked: BTreeMap<OrderId, u32>,
+}
+
+impl Desk {
+    fn queue(&mut self, order: OrderId) {
+        if let Some(dirty) = self.busy.get_mut(&order) {
+            *dirty = true;
+        } else if self.queued.insert(order) {
+            self.waiting.push_back(order);
+        }
+    }
+
+    fn start(&mut self) -> Option<OrderId> {
+        let order = self.waiting.pop_front()?;
+        self.queued.remove(&order);
+        self.busy.insert(order, false);
+        if let Some(at) = self.again_of.remove(&order) {
+            self.again.remove(&(at, order));
+        }
+        Some(order)
+    }
+
+    fn finish(&mut self, order: OrderId, next: &Next, now: Timestamp) {
+        let dirty = self.busy.remove(&order).unwrap_or(false);
+        let pause = match next {
+            Next::Event => {
+                self.asked.remove(&order);
+                None
+            }
+            Next::Recheck => Some(RECHECK_PAUSE),
+            Next::Ask(latest) => {
+                let asked = self.asked.entry(order).or_default();
+                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(8));
+                *asked += 1;
+                let left = latest.map_or(ASK_PAUSE_MAX, |at| between(now, at).max(ASK_PAUSE));
+                Some(grown.min(ASK_PAUSE_MAX).min(left))
+            }
+        };
+        if dirty {
+            self.queue(order);
+        } else if let Some(pause) = pause {
+            let at = now + delta(pause);
+            self.again.insert((at, order));
+            self.again_of.insert(order, at);
+        }
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        while let Some((at, order)) = self.again.first().copied().filter(|(at, _)| *at <= now) {
+            self.again.remove(&(at, order));
+            self.again_of.remove(&order);
+            self.queue(order);
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.waiting.len() + self.busy.len() + self.again.len()
+    }
+}
+
+impl Process {
+    /// Drives payments until the lease is lost.
+    pub(super) async fn pay(&self, epoch: u64) {
+        let mut position = self.started_at().await;
+        let mut desk = Desk::default();
+        let mut running: FuturesUnordered<BoxFuture<'_, (OrderId, Next)>> = FuturesUnordered::new();
+        let mut tail: BoxFuture<'_, Vec<Recorded>> = Box::pin(self.events_after(position));
+        let mut relist_at = self.ports.clock.now();
+        let mut checkpoint_at = relist_at;
+        loop {
+            let now = self.ports.clock.now();
+            desk.wake(now);
+            if now >= relist_at {
+                self.list_open(&mut desk).await;
+                relist_at = now + delta(RELIST_PAUSE);
+            }
+            while running.len() < self.config.payments.max(1)
+                && let Some(order) = desk.start()
+            {
+                running.push(Box::pin(async move { (order, self.work_on(order).await) }));
+            }
+            gauge!(PAYMENTS_OPEN_ORDERS)
+                .set(f64::from(u32::try_from(desk.open()).unwrap_or(u32::MAX)));
+            let next_at = desk.again.first().map_or(relist_at, |(at, _)| relist_at.min(*at));
+            tokio::select! {
+                biased;
+                Some((order, next)) = running.next(), if !running.is_empty() => {
+                    desk.finish(order, &next, self.ports.clock.now());
+                }
+                events = &mut tail, if desk.waiting.len() < WAITING_MAX => {
+                    for recorded in &events {
+                        position = recorded.position;
+                        if let Some(order) = moved(&recorded.event) {
+                            desk.queue(order);
+                        }
+                    }
+                    tail = Box::pin(self.events_after(position));
+                    let now = self.ports.clock.now();
+                    if now >= checkpoint_at {
+                        checkpoint_at = now + delta(CHECKPOINT_PAUSE);
+                        if self.check_in(epoch, position).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                () = self.ports.clock.sleep(between(now, next_at)) => {}
+            }
+        }
+    }
+
+    async fn started_at(&self) -> Position {
+        loop {
+            match self.ports.store.checkpoint(ROLE).await {
+                Ok(position) => return position,
+                Err(error) => Self::failed("checkpoint", &error),
+            }
+            self.ports.clock.sleep(ASK_PAUSE).await;
+        }
+    }
+
+    /// The next events; waits until there are some.
+    async fn events_after(&self, position: Position) -> Vec<Recorded> {
+        loop {
+            match self.ports.store.read(position, SWEEP_MAX).await {
+                Ok(events) if events.is_empty() => self.ports.store.wait(position).await,
+                Ok(events) => return events,
+                Err(error) => {
+                    Self::failed("tail", &error);
+                    self.ports.clock.sleep(ASK_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Everything up to the position is in hand; whether the lease is still ours comes with it.
+    async fn check_in(&self, epoch: u64, position: Position) -> Result<(), ()> {
+        match self.ports.store.set_checkpoint(ROLE, epoch, position).await {
+            Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(StoreError::Fenced) => Err(()),
+            Err(StoreError::Unavailable(error) | StoreError::Ambiguous(error)) => {
+                Self::failed("checkpoint", &error);
+                Ok(())
+            }
+        }
+    }
+
+    async fn list_open(&self, desk: &mut Desk) {
+        let mut after = None;
+        while desk.waiting.len() < WAITING_MAX {
+            match self.ports.orders.open_payments(after, SWEEP_MAX).await {
+                Ok(page) => {
+                    for order in &page {
+                        // one that waits for its turn or its time is in hand
+                        if !desk.again_of.contains_key(&order.id) {
+                            desk.queue(order.id);
+                        }
+                    }
+                    let Some(last) = page.last().filter(|_| page.len() == SWEEP_MAX) else {
+                        return;
+                    };
+                    after = Some(last.id);
+                }
+                Err(error) => return Self::failed("open payments", &error),
+            }
+        }
+    }
+
+    async fn work_on(&self, order: OrderId) -> Next {
+        match self.take_step(order).await {
+            Ok(next) => next,
+            Err(error) => {
+                Self::failed("payment", &error);
+                Next::Ask(None)
+            }
+        }
+    }
+
+    /// One call to the provider and its answer into the log, or nothing.
+    async fn take_step(&self, order: OrderId) -> Result<Next, PortError> {
+        let streams = [StreamId::order(order), StreamId::reservation(order)];
+        let payment = Payment::of(&self.ports.store.load(&streams).await?);
+        let step = payment.step(self.ports.clock.now(), self.config.payment_final);
+        let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
+        let latest = payment.final_at(self.config.payment_final);
+        let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
+        self.ports.faults.at(PROCESS_AFTER_CALL).await?;
+        let tells = self.ports.gateway.tells(&call).clamp(1, TELLS_MAX);
+        for _ in 0..tells {
+            self.record(order, &payment, call.attempt, &result).await?;
+        }
+        Ok(Next::Recheck)
+    }
+
+    /// The provider's answer, where it leads to a fact.
+    async fn ask(
+        &self,
+        step: Step,
+        call: &PaymentCall,
+    ) -> Result<Option<PaymentResult>, PortError> {
+        let gateway = &self.ports.gateway;
+        let (operation, answer) = match step {
+            Step::Nothing => return Ok(None),
+            // an answer that did not come is asked for, never asked again
+            Step::Authorize => {
+                let answer = gateway.authorize(call).await.unwrap_or(PaymentResult::Unknown);
+                ("authorize", Some(answer))
+            }
+            Step::Query => ("query", known(gateway.query(call).await?)),
+            Step::Capture => ("capture", known(Some(gateway.capture(call).await?))),
+            Step::Void => ("void", known(Some(gateway.void(call).await?))),
+            Step::Refund { .. } => ("refund", known(Some(gateway.refund(call).await?))),
+        };
+        counter!(PAYMENT_CALLS_TOTAL, "operation" => operation).increment(1);
+        Ok(answer)
+    }
+
+    async fn record(
+        &self,
+        order: OrderId,
+        payment: &Payment,
+        attempt: u32,
+        result: &PaymentResult,
+    ) -> Result<(), PortError> {
+        let Some((seller, key, _)) = payment.home.clone() else { return Ok(()) };
+        let told = serde_json::to_vec(result).unwrap_or_default();
+        let parts = [order.0.as_bytes().as_slice(), &attempt.to_be_bytes(), &told];
+        let purpose = Purpose { name: "record_payment", parts: &parts };
+        let command =
+            OrderCommand::RecordPayment { order_id: order, attempt, result: result.clone() };
+        let proposal = Proposal {
+            seller,
+            key,
+            correlation: CorrelationId(order.0),
+            causation: payment.causation,
+            command: Command::Order { command },
+        };
+        self.append(&self.proposal(&purpose, proposal)).await
+    }
+}
+
+fn known(answer: Option<PaymentResult>) -> Option<PaymentResult> {
+    answer.filter(|result| *result != PaymentResult::Unknown)
+}
+
+fn call_of(order: OrderId, payment: &Payment, step: Step) -> Option<PaymentCall> {
+    if step == Step::Nothing {
+        return None;
+    }
+    let (method, asked) = payment.asked.clone()?;
+    let (_, _, spotlight) = payment.home.as_ref()?;
+    let (attempt, amount) = match step {
+        Step::Refund { attempt, amount } => (attempt, amount),
+        _ => (payment.attempt(), asked),
+    };
+    let held_until = payment.deadline;
+    Some(PaymentCall { order, spotlight: *spotlight, attempt, method, amount, held_until })
+}

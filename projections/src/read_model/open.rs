@@ -1,0 +1,58 @@
+//! Opening the read models by the address of their database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ports::{OrderBook, PortError, SalesBoard};
+use sqlx::postgres::PgPoolOptions;
+
+use super::checkpoint::unreachable_as;
+use super::sqlite;
+use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
+use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
+
+/// Connections of one process's read models to a server.
+pub const CONNECTIONS_MAX: u32 = 8;
+/// How long a question waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Both read models of one database, under connections of their own.
+#[derive(Clone)]
+pub struct ReadModels {
+    /// The orders.
+    pub orders: Arc<dyn OrderBook>,
+    /// Broadcasts, spotlights and what they sold.
+    pub board: Arc<dyn SalesBoard>,
+}
+
+/// Opens the read models of a migrated database: `sqlite://FILE` or `postgres://…`.
+///
+/// # Errors
+/// Another kind of address, or the database cannot be reached.
+pub async fn open(database: &str) -> Result<ReadModels, PortError> {
+    match database.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => {
+            let pool = sqlite::open(database).await?;
+            Ok(ReadModels {
+                orders: Arc::new(SqliteOrderBook::new(pool.clone())),
+                board: Arc::new(SqliteSalesBoard::new(pool)),
+            })
+        }
+        Some("postgres" | "postgresql") => {
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS_MAX)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect(database)
+                .await
+                .map_err(unreachable_as("read models"))?;
+            Ok(ReadModels {
+                orders: Arc::new(PostgresOrderBook::new(pool.clone())),
+                board: Arc::new(PostgresSalesBoard::new(pool)),
+            })
+        }
+        _ => Err(PortError::unavailable(
+            "read models",
+            "the address is neither sqlite://FILE nor postgres://…",
+        )),
+    }
+}

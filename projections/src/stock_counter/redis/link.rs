@@ -1,0 +1,130 @@
+//! The connection: one server, or a cluster.
+
+use std::time::Duration;
+
+use domain::ports::PortError;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, Value};
+
+use super::WHAT;
+
+/// How long one command may take.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long connecting may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a broken connection is tried again before its commands fail.
+const RECONNECTS: usize = 2;
+/// How often a cluster sends a command again that a node has redirected or refused.
+const CLUSTER_RETRIES: u32 = 4;
+
+/// A connection that is shared by cloning.
+#[derive(Clone)]
+pub(super) enum Link {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+/// A script with its hash.
+pub(super) struct Body {
+    pub text: String,
+    pub hash: String,
+}
+
+impl Body {
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let hash = Script::new(&text).get_hash().to_owned();
+        Self { text, hash }
+    }
+}
+
+pub(super) fn unavailable(error: RedisError) -> PortError {
+    PortError::unavailable(WHAT, error)
+}
+
+pub(super) fn is_no_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+impl Link {
+    pub async fn connect(urls: &[String]) -> Result<Self, PortError> {
+        Self::open(urls).await.map_err(unavailable)
+    }
+
+    async fn open(urls: &[String]) -> RedisResult<Self> {
+        if let [url] = urls {
+            let config = ConnectionManagerConfig::new()
+                .set_response_timeout(Some(RESPONSE_TIMEOUT))
+                .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                .set_number_of_retries(RECONNECTS);
+            let client = redis::Client::open(url.as_str())?;
+            let single = ConnectionManager::new_with_config(client, config).await?;
+            let mut asked = single.clone();
+            let info: String = redis::cmd("INFO").arg("cluster").query_async(&mut asked).await?;
+            if !info.contains("cluster_enabled:1") {
+                return Ok(Self::Single(single));
+            }
+        }
+        let client = ClusterClient::builder(urls.iter().map(String::as_str))
+            .response_timeout(RESPONSE_TIMEOUT)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .retries(CLUSTER_RETRIES)
+            .build()?;
+        Ok(Self::Cluster(client.get_async_connection().await?))
+    }
+
+    /// Sends a command that names its keys.
+    pub async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::Single(link) => link.clone().send_packed_command(command).await?,
+            Self::Cluster(link) => {
+                redis::aio::ConnectionLike::req_packed_command(&mut link.clone(), command).await?
+            }
+        };
+        answer.extract_error()
+    }
+
+    /// Sends a command without keys to the server that owns `key`.
+    pub async fn ask_owner(&self, key: &str, command: Cmd) -> RedisResult<Value> {
+        let answer = match self {
+            Self::Single(link) => link.clone().send_packed_command(&command).await?,
+            Self::Cluster(link) => {
+                let owner = Route::with_slot(Slot::for_key(key), SlotAddr::Master);
+                let routing = RoutingInfo::SingleNode(SingleNodeRoutingInfo::SpecificNode(owner));
+                link.clone().route_command(command, routing).await?
+            }
+        };
+        answer.extract_error()
+    }
+
+    /// Runs a script that never admits; a server that lacks it is given its text.
+    pub async fn run(
+        &self,
+        body: &Body,
+        keys: &[String],
+        args: &[Vec<u8>],
+    ) -> Result<Value, PortError> {
+        let known = invocation("EVALSHA", &body.hash, keys, args);
+        match self.ask(&known).await {
+            Err(error) if is_no_script(&error) => {
+                self.ask(&invocation("EVAL", &body.text, keys, args)).await.map_err(unavailable)
+            }
+            answer => answer.map_err(unavailable),
+        }
+    }
+}
+
+fn invocation(name: &str, script: &str, keys: &[String], args: &[Vec<u8>]) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(script).arg(keys.len());
+    for key in keys {
+        command.arg(key.as_bytes());
+    }
+    for arg in args {
+        command.arg(arg.as_slice());
+    }
+    command
+}

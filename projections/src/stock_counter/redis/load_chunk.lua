@@ -1,0 +1,17 @@
+-- KEYS: the temporary keys · ARGV: limit seconds-kept (id entry)…
+limit = ARGV[1]
+for i = 3, #ARGV, 2 do
+  local id, f = ARGV[i], split(ARGV[i + 1])
+  redis.call('HSET', E, id, ARGV[i + 1])
+  redis.call('RPUSH', L, id)
+  if f[1] == 'H' then
+    use(id, f[10], f[11])
+    redis.call('ZADD', D, f[8], id)
+  elseif f[1] == 'S' then
+    use(id, f[10], f[11])
+    move(f[11], 'd', 1)
+    if limit ~= '' then leave_open(f[10], id) end
+  end
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
+return 1

@@ -1,0 +1,249 @@
+//! The embedded bus: channels in memory, one lock, no task and no timer of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::Timestamp;
+use domain::envelope::Position;
+use domain::ids::StreamKey;
+use domain::ports::{
+    Clock, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError, Snapshot,
+};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use super::limits::FeedLimits;
+use super::merge::merge_patch;
+
+/// Channels are looked through for forgotten ones once per so many publishes.
+const SWEEP_EVERY: u64 = 4_096;
+
+/// One life of one channel.
+struct Channel {
+    epoch: String,
+    offset: u64,
+    versions: BTreeMap<StreamKey, Position>,
+    state: Value,
+    history: VecDeque<FeedMessage>,
+    subscribers: Vec<mpsc::Sender<FeedMessage>>,
+    touched: Timestamp,
+}
+
+impl Channel {
+    fn new(epoch: String, now: Timestamp) -> Self {
+        Self {
+            epoch,
+            offset: 0,
+            versions: BTreeMap::new(),
+            state: Value::Object(Map::new()),
+            history: VecDeque::new(),
+            subscribers: Vec::new(),
+            touched: now,
+        }
+    }
+
+    fn top(&self) -> FeedPosition {
+        FeedPosition { epoch: self.epoch.clone(), offset: self.offset }
+    }
+
+    /// The next message, or nothing where the version is a repeat.
+    fn next_message(
+        &mut self,
+        key: StreamKey,
+        version: Position,
+        data: &Value,
+    ) -> Option<FeedMessage> {
+        let stored = self.versions.entry(key).or_insert(Position::START);
+        if version <= *stored {
+            return None;
+        }
+        *stored = version;
+        self.offset = self.offset.saturating_add(1);
+        Some(FeedMessage { position: self.top(), data: Arc::new(data.clone()) })
+    }
+
+    /// Hands a message to every subscriber; one whose queue is full is let go and sees its end.
+    fn fan_out(&mut self, message: &FeedMessage) {
+        self.subscribers.retain(|subscriber| subscriber.try_send(message.clone()).is_ok());
+    }
+
+    fn is_forgotten(&self, now: Timestamp, limits: &FeedLimits) -> bool {
+        let idle = now.signed_duration_since(self.touched).to_std().unwrap_or_default();
+        idle >= limits.kept && self.subscribers.iter().all(mpsc::Sender::is_closed)
+    }
+
+    fn after(&self, position: &FeedPosition) -> Option<Vec<FeedMessage>> {
+        if position.epoch != self.epoch || position.offset > self.offset {
+            return None;
+        }
+        let missed = self.offset - position.offset;
+        let kept = u64::try_from(self.history.len()).unwrap_or(u64::MAX);
+        let first_wanted = position.offset.saturating_add(1);
+        (missed <= kept).then(|| {
+            let wanted = |message: &&FeedMessage| message.position.offset >= first_wanted;
+            self.history.iter().filter(wanted).cloned().collect()
+        })
+    }
+}
+
+#[derive(Default)]
+struct Channels {
+    by_name: BTreeMap<String, Channel>,
+    publishes: u64,
+}
+
+/// The bus of one process: what it holds is gone with it, and the epochs say so.
+pub struct MemoryFeedBus {
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    limits: FeedLimits,
+    channels: Mutex<Channels>,
+}
+
+impl MemoryFeedBus {
+    /// An empty bus with production's limits.
+    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self::with_limits(clock, ids, FeedLimits::default())
+    }
+
+    /// An empty bus.
+    pub fn with_limits(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, limits: FeedLimits) -> Self {
+        Self { clock, ids, limits, channels: Mutex::new(Channels::default()) }
+    }
+
+    /// Loses everything, as a server that was emptied: every subscription ends, every channel
+    /// starts again under a new epoch.
+    pub fn lose(&self) {
+        *self.channels.lock() = Channels::default();
+    }
+
+    /// Lets every subscription fall off, as a lost connection does; what is stored stays.
+    pub fn cut(&self) {
+        for channel in self.channels.lock().by_name.values_mut() {
+            channel.subscribers.clear();
+        }
+    }
+
+    fn with_channel<T>(&self, name: &str, act: impl FnOnce(&mut Channel, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        let mut channels = self.channels.lock();
+        let forgotten =
+            channels.by_name.get(name).is_some_and(|known| known.is_forgotten(now, &self.limits));
+        if forgotten {
+            channels.by_name.remove(name);
+        }
+        let channel = channels
+            .by_name
+            .entry(name.to_owned())
+            .or_insert_with(|| Channel::new(self.ids.uuid().simple().to_string(), now));
+        act(channel, now)
+    }
+
+    fn publish(
+        &self,
+        name: &str,
+        (key, version): (StreamKey, Position),
+        data: &Value,
+        keep: impl FnOnce(&mut Channel, &FeedMessage),
+    ) {
+        self.sweep();
+        self.with_channel(name, |channel, now| {
+            if let Some(message) = channel.next_message(key, version, data) {
+                channel.touched = now;
+                keep(channel, &message);
+                channel.fan_out(&message);
+            }
+        });
+    }
+
+    fn sweep(&self) {
+        let mut channels = self.channels.lock();
+        channels.publishes = channels.publishes.wrapping_add(1);
+        if channels.publishes.is_multiple_of(SWEEP_EVERY) {
+            let now = self.clock.now();
+            channels.by_name.retain(|_, channel| !channel.is_forgotten(now, &self.limits));
+        }
+    }
+}
+
+#[async_trait]
+impl FeedBus for MemoryFeedBus {
+    async fn patch(
+        &self,
+        channel: &str,
+        key: StreamKey,
+        version: Position,
+        patch: &Value,
+    ) -> Result<(), PortError> {
+        self.publish(channel, (key, version), patch, |channel, message| {
+            merge_patch(&mut channel.state, &message.data);
+        });
+        Ok(())
+    }
+
+    async fn push(
+        &self,
+        channel: &str,
+        key: StreamKey,
+        version: Position,
+        message: &Value,
+    ) -> Result<(), PortError> {
+        let kept = self.limits.stream_messages;
+        self.publish(channel, (key, version), message, |channel, message| {
+            channel.history.push_back(message.clone());
+            while channel.history.len() > kept {
+                channel.history.pop_front();
+            }
+        });
+        Ok(())
+    }
+
+    async fn version(&self, channel: &str, key: StreamKey) -> Result<Position, PortError> {
+        let channels = self.channels.lock();
+        let stored = channels.by_name.get(channel).and_then(|known| known.versions.get(&key));
+        Ok(stored.copied().unwrap_or(Position::START))
+    }
+
+    async fn snapshot(&self, channel: &str) -> Result<Snapshot, PortError> {
+        Ok(self.with_channel(channel, |channel, _| Snapshot {
+            position: channel.top(),
+            data: channel.state.clone(),
+        }))
+    }
+
+    async fn history(
+        &self,
+        channel: &str,
+        after: Option<&FeedPosition>,
+    ) -> Result<History, PortError> {
+        Ok(self.with_channel(channel, |channel, _| History {
+            top: channel.top(),
+            messages: after.map_or_else(|| Some(Vec::new()), |position| channel.after(position)),
+        }))
+    }
+
+    async fn subscribe(&self, channel: &str) -> Result<Box<dyn FeedSubscription>, PortError> {
+        let (sender, messages) = mpsc::channel(self.limits.subscriber_messages);
+        self.with_channel(channel, |channel, _| {
+            channel.subscribers.retain(|subscriber| !subscriber.is_closed());
+            channel.subscribers.push(sender);
+        });
+        Ok(Box::new(MemorySubscription { messages }))
+    }
+}
+
+struct MemorySubscription {
+    messages: mpsc::Receiver<FeedMessage>,
+}
+
+#[async_trait]
+impl FeedSubscription for MemorySubscription {
+    async fn next(&mut self) -> Result<FeedMessage, PortError> {
+        self.messages
+            .recv()
+            .await
+            .ok_or_else(|| PortError::unavailable("the feed", "the subscription fell behind"))
+    }
+}

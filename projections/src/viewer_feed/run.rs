@@ -1,0 +1,293 @@
+//! The role: events in, room states and personal streams out.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::envelope::{Position, Recorded};
+use domain::event::{Event, StreamId, StreamKind};
+use domain::ids::{OrderId, StreamKey};
+use domain::order::OrderEvent;
+use domain::ports::{Clock, EventLog, EventReader, EventSubscription, FeedBus, PortError};
+use domain::views::OrderView;
+use lru::LruCache;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::limits::FEED_KEPT;
+use super::room::RoomPart;
+use super::shape::{live_channel, order_message, user_channel};
+use crate::metrics;
+use crate::order_book::{fold, order_of};
+
+/// The consumer's name in the log.
+pub const CONSUMER: &str = "viewer_feed";
+/// Events taken from the log at once.
+const EVENTS_AT_ONCE: usize = 500;
+/// Events read at once where a key's past is folded.
+const PAST_AT_ONCE: usize = 1_000;
+/// Keys whose part of a room is remembered; one that was forgotten is folded again.
+const KEYS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// Orders that are remembered; one that was forgotten is loaded again.
+const ORDERS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// How often the bus is asked whether it still holds what was published.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// The shortest wait for the next check.
+const CHECK_STEP: Duration = Duration::from_millis(1);
+/// Keys that are checked at once, the ones in use first.
+const CHECKED_KEYS_MAX: usize = 256;
+/// How long it waits before it tries again.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// Publishes what viewers see, until `shutdown`. A log that is read by position starts after
+/// `after`: everything up to there must be in the read models that viewers are given beside the
+/// feed.
+///
+/// # Errors
+/// None of its own: what cannot be reached is tried again; a log that cannot be read ends it.
+pub async fn run(
+    event_log: Arc<dyn EventLog>,
+    reader: Arc<dyn EventReader>,
+    bus: Arc<dyn FeedBus>,
+    clock: Arc<dyn Clock>,
+    after: Position,
+    shutdown: CancellationToken,
+) -> Result<(), PortError> {
+    let mut feed = ViewerFeed::new(reader, bus, clock.clone());
+    let mut applied = after;
+    while !shutdown.is_cancelled() {
+        let lost = consume(&mut feed, &*event_log, &mut applied, &shutdown).await;
+        if let Err(error @ PortError::Corrupt { .. }) = lost {
+            return Err(error);
+        }
+        if let Err(error) = lost {
+            tracing::warn!(%error, "the viewer feed starts again");
+            shutdown.run_until_cancelled(clock.sleep(RETRY_AFTER)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn consume(
+    feed: &mut ViewerFeed,
+    event_log: &dyn EventLog,
+    applied: &mut Position,
+    shutdown: &CancellationToken,
+) -> Result<(), PortError> {
+    let mut subscription = event_log.subscribe(CONSUMER, *applied).await?;
+    while let Some(events) = wait(feed, &mut *subscription, shutdown).await {
+        let events = events?;
+        feed.take(&events).await?;
+        subscription.done().await?;
+        let newest = events.iter().map(|recorded| recorded.position).max();
+        *applied = newest.map_or(*applied, |newest| newest.max(*applied));
+    }
+    Ok(())
+}
+
+/// The next events; meanwhile the bus is checked. The wait for events is never dropped and begun
+/// again.
+async fn wait(
+    feed: &mut ViewerFeed,
+    subscription: &mut dyn EventSubscription,
+    shutdown: &CancellationToken,
+) -> Option<Result<Vec<Recorded>, PortError>> {
+    let clock = feed.clock.clone();
+    let mut events = subscription.next(EVENTS_AT_ONCE);
+    loop {
+        let until_check = feed.check_at.signed_duration_since(clock.now()).to_std();
+        let Ok(until_check) = until_check else {
+            feed.check_at = clock.now() + CHECK_EVERY;
+            if let Err(error) = feed.check().await {
+                tracing::warn!(%error, "the feed could not be checked");
+            }
+            continue;
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return None,
+            events = &mut events => return Some(events),
+            () = clock.sleep(until_check.max(CHECK_STEP)) => {}
+        }
+    }
+}
+
+/// The projection: pure folds per key and per order, and where they go.
+pub struct ViewerFeed {
+    reader: Arc<dyn EventReader>,
+    bus: Arc<dyn FeedBus>,
+    clock: Arc<dyn Clock>,
+    check_at: Timestamp,
+    parts: LruCache<StreamKey, RoomPart>,
+    orders: LruCache<OrderId, OrderView>,
+}
+
+impl ViewerFeed {
+    /// A projection that remembers nothing yet.
+    pub fn new(reader: Arc<dyn EventReader>, bus: Arc<dyn FeedBus>, clock: Arc<dyn Clock>) -> Self {
+        let (parts, orders) = (LruCache::new(KEYS_MAX), LruCache::new(ORDERS_MAX));
+        let check_at = clock.now();
+        Self { reader, bus, clock, check_at, parts, orders }
+    }
+
+    /// Takes events in and publishes what they changed. Repeats are harmless; a gap in a key is
+    /// filled from the store. Rooms get one patch per key for all events of the call, streams one
+    /// message per event.
+    ///
+    /// # Errors
+    /// The store or the bus cannot be reached; the same events may be given again.
+    pub async fn take(&mut self, events: &[Recorded]) -> Result<(), PortError> {
+        let mut changed: Vec<StreamKey> = Vec::new();
+        for recorded in events {
+            let missing = self.missing(recorded).await?;
+            for recorded in missing.iter().chain([recorded]) {
+                // The stream first: were it to fail, the gap would be found again.
+                self.push_order(recorded).await?;
+                if let Some(part) = self.parts.get_mut(&recorded.key) {
+                    part.apply(recorded);
+                }
+            }
+            if !changed.contains(&recorded.key) {
+                changed.push(recorded.key);
+            }
+        }
+        for key in changed {
+            self.show(key).await?;
+        }
+        Ok(())
+    }
+
+    /// The events before `recorded` that the log left out; the past of a key that is not
+    /// remembered is folded in silence.
+    async fn missing(&mut self, recorded: &Recorded) -> Result<Vec<Recorded>, PortError> {
+        let Some(applied) = self.parts.get(&recorded.key).map(RoomPart::applied) else {
+            let part = self.past(recorded.key, recorded.prev).await?;
+            self.parts.put(recorded.key, part);
+            return Ok(Vec::new());
+        };
+        if applied >= recorded.prev {
+            return Ok(Vec::new());
+        }
+        let missing = self.after(recorded.key, applied, recorded.prev).await?;
+        metrics::feed_gap(missing.len());
+        Ok(missing)
+    }
+
+    /// A key's part as of a position, folded from the store.
+    async fn past(&self, key: StreamKey, until: Position) -> Result<RoomPart, PortError> {
+        let mut part = RoomPart::default();
+        while part.applied() < until {
+            let page = self.reader.read_key(key, part.applied(), PAST_AT_ONCE).await?;
+            if page.is_empty() {
+                let detail = format!("the key {key} ends before {until}");
+                return Err(PortError::corrupt("the event store", detail));
+            }
+            for recorded in page.iter().take_while(|recorded| recorded.position <= until) {
+                part.apply(recorded);
+            }
+        }
+        Ok(part)
+    }
+
+    /// The events of a key between two positions, the second included.
+    async fn after(
+        &self,
+        key: StreamKey,
+        mut after: Position,
+        until: Position,
+    ) -> Result<Vec<Recorded>, PortError> {
+        let mut events = Vec::new();
+        while after < until {
+            let page = self.reader.read_key(key, after, PAST_AT_ONCE).await?;
+            let Some(last) = page.last() else {
+                let detail = format!("the key {key} ends before {until}");
+                return Err(PortError::corrupt("the event store", detail));
+            };
+            after = last.position;
+            events.extend(page.into_iter().filter(|recorded| recorded.position <= until));
+        }
+        Ok(events)
+    }
+
+    async fn show(&mut self, key: StreamKey) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let Some(part) = self.parts.get_mut(&key) else { return Ok(()) };
+        let (room, applied) = (part.room(), part.applied());
+        if let (Some(room), Some(patch)) = (room, part.change()) {
+            let published =
+                self.bus.patch(&live_channel(room), key, applied, &stamped(patch, now)).await;
+            if published.is_err() {
+                // What was shown is not known: the next time all of it is.
+                self.parts.pop(&key);
+            }
+            return published;
+        }
+        Ok(())
+    }
+
+    /// Publishes the order as it is after an event of it.
+    async fn push_order(&mut self, recorded: &Recorded) -> Result<(), PortError> {
+        let Some(order) = order_of(&recorded.event) else { return Ok(()) };
+        let age = self.clock.now().signed_duration_since(recorded.recorded_at);
+        let is_kept = age.to_std().unwrap_or_default() < FEED_KEPT;
+        let before = self.order_before(order, recorded).await?;
+        let Some(view) = fold(before, recorded) else { return Ok(()) };
+        if is_kept
+            && view.position == recorded.position
+            && let Some(viewer) = &view.viewer
+        {
+            let channel = user_channel(&view.seller, viewer);
+            let message = order_message(&view);
+            self.bus.push(&channel, recorded.key, recorded.position, &message).await?;
+        }
+        self.orders.put(order, view);
+        Ok(())
+    }
+
+    /// The order before an event: as remembered, or folded from its streams.
+    async fn order_before(
+        &mut self,
+        order: OrderId,
+        recorded: &Recorded,
+    ) -> Result<Option<OrderView>, PortError> {
+        if matches!(recorded.event, Event::Order(OrderEvent::OrderAccepted { .. })) {
+            return Ok(None);
+        }
+        let known = self.orders.get(&order).filter(|view| view.position < recorded.position);
+        if let Some(view) = known {
+            return Ok(Some(view.clone()));
+        }
+        let again = StreamId { kind: StreamKind::Reservation, id: format!("{order}-2") };
+        let streams = [StreamId::order(order), StreamId::reservation(order), again];
+        let events = self.reader.load(&streams).await?;
+        let earlier = events.iter().take_while(|event| event.position < recorded.position);
+        Ok(earlier.fold(None, fold))
+    }
+
+    /// Publishes again what the bus has lost of the keys in use.
+    ///
+    /// # Errors
+    /// The bus cannot be reached.
+    pub async fn check(&mut self) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let active = self.parts.iter().filter(|(_, part)| part.is_active());
+        for (key, part) in active.take(CHECKED_KEYS_MAX) {
+            let (Some(room), Some(state)) = (part.room(), &part.state()) else { continue };
+            let channel = live_channel(room);
+            if self.bus.version(&channel, *key).await? < part.shown_at() {
+                metrics::feed_restored();
+                let patch = stamped(state.clone(), now);
+                self.bus.patch(&channel, *key, part.applied(), &patch).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stamped(mut patch: Value, now: Timestamp) -> Value {
+    if let Some(members) = patch.as_object_mut() {
+        members.insert("server_time".to_owned(), json!(now));
+    }
+    patch
+}

@@ -1,0 +1,178 @@
+//! The JSON of what readers see, written once for HTTP and sockets (contract §2).
+
+use domain::ports::GateView;
+use domain::views::{BroadcastView, OrderView, SpotlightView};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// The name of a broadcast's state channel on the bus and on the wire.
+pub fn live_channel(broadcast: domain::ids::BroadcastId) -> String {
+    format!("live:{broadcast}")
+}
+
+/// The name of a viewer's stream on the bus; on the wire the seller is left out.
+pub fn user_channel(seller: &domain::ids::SellerId, viewer: &domain::ids::ViewerId) -> String {
+    format!("user#{seller}/{viewer}")
+}
+
+/// An order. Its `receipt` is no part of the log and is added where it is known.
+pub fn order_json(order: &OrderView) -> Value {
+    let payment = &order.payment;
+    let mut json = json!({
+        "id": order.id,
+        "spotlight_id": order.spotlight_id,
+        "broadcast_id": order.broadcast_id,
+        "viewer": order.viewer,
+        "status": order.status,
+        "lines": order.lines,
+        "total": order.total,
+        "offer_version": order.offer_version,
+        "version": order.version,
+        "hold_expires_at": order.hold_expires_at,
+        "payment_method": order.payment_method,
+        "payment": {
+            "status": payment.status,
+            "retryable": payment.retryable,
+            "provider": payment.provider,
+            "attempts": payment.attempts,
+        },
+        "accepted_at": order.accepted_at,
+        "updated_at": order.updated_at,
+    });
+    put(&mut json, "reason", order.reason.as_ref());
+    put(&mut json, "refunded", order.refunded.as_ref());
+    put(&mut json, "reference", order.reference.as_ref());
+    put(&mut json, "metadata", order.metadata.as_ref());
+    json
+}
+
+/// A message of a viewer's stream.
+pub fn order_message(order: &OrderView) -> Value {
+    json!({"type": "order", "order": order_json(order)})
+}
+
+/// A spotlight; where the gate was asked, its stock, status and offer are the newer ones.
+pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Value {
+    let (status, offer, inventory) = gate
+        .map_or((spotlight.status, &spotlight.offer, &spotlight.inventory), |gate| {
+            (gate.status, &gate.offer.offer, &gate.inventory)
+        });
+    let skus: Vec<Value> = spotlight
+        .skus
+        .iter()
+        .map(|terms| {
+            let mut sku = json!({"sku": terms.sku});
+            put(&mut sku, "name", terms.name.as_ref());
+            put(&mut sku, "live_price", offer.sku_prices.get(&terms.sku));
+            sku
+        })
+        .collect();
+    let mut json = json!({
+        "id": spotlight.id,
+        "broadcast_id": spotlight.broadcast_id,
+        "status": status,
+        "product": spotlight.product,
+        "offer": {"version": offer.version, "live_price": offer.live_price},
+        "skus": skus,
+        "opens_at": spotlight.opens_at,
+        "closes_at": spotlight.closes_at,
+        "per_viewer_limit": spotlight.per_viewer_limit,
+        "hold_seconds": spotlight.hold_seconds,
+        "inventory": inventory,
+    });
+    put(&mut json, "reference", spotlight.reference.as_ref());
+    put(&mut json, "metadata", spotlight.metadata.as_ref());
+    json
+}
+
+/// A broadcast.
+pub fn broadcast_json(broadcast: &BroadcastView) -> Value {
+    json!({
+        "id": broadcast.id,
+        "seller": broadcast.seller,
+        "title": broadcast.title,
+        "currency": broadcast.currency,
+        "status": broadcast.status,
+        "starts_at": broadcast.starts_at,
+        "started_at": broadcast.started_at,
+        "ended_at": broadcast.ended_at,
+        "created_at": broadcast.created_at,
+    })
+}
+
+/// A broadcast's part of the room's state.
+pub fn broadcast_state(broadcast: &BroadcastView) -> Value {
+    json!({"broadcast": {
+        "id": broadcast.id,
+        "title": broadcast.title,
+        "status": broadcast.status,
+    }})
+}
+
+/// A spotlight's part of the room's state: a member without a value is absent, since a merge patch
+/// cannot carry null.
+pub fn spotlight_state(spotlight: &SpotlightView) -> Value {
+    let mut json = spotlight_json(spotlight, None);
+    drop_nulls(&mut json);
+    json!({"spotlights": {spotlight.id.to_string(): json}})
+}
+
+/// The merge patch from one state to a later one; `None` where nothing changed.
+pub fn difference(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else {
+        return (before != after).then(|| after.clone());
+    };
+    let mut patch = Map::new();
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in new {
+        let change =
+            old.get(name).map_or_else(|| Some(value.clone()), |old| difference(old, value));
+        if let Some(change) = change {
+            patch.insert(name.clone(), change);
+        }
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+fn put(json: &mut Value, name: &str, value: Option<&impl Serialize>) {
+    let encoded = value.and_then(|value| serde_json::to_value(value).ok());
+    if let (Some(members), Some(encoded)) = (json.as_object_mut(), encoded) {
+        members.insert(name.to_owned(), encoded);
+    }
+}
+
+fn drop_nulls(json: &mut Value) {
+    if let Value::Object(members) = json {
+        members.retain(|_, value| !value.is_null());
+        members.values_mut().for_each(drop_nulls);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::merge_patch;
+    use super::*;
+
+    #[test]
+    fn the_difference_leads_from_one_state_to_the_other() {
+        let states = [
+            json!({}),
+            json!({"a": {"b": 1, "c": [1, 2]}, "d": "x"}),
+            json!({"a": {"b": 2, "c": [1, 2]}}),
+            json!({"a": {"c": [1]}, "d": {"e": {}}}),
+            json!({"a": 5, "d": {"e": {"f": 1}}}),
+        ];
+        for before in &states {
+            for after in &states {
+                let mut state = before.clone();
+                if let Some(patch) = difference(before, after) {
+                    merge_patch(&mut state, &patch);
+                }
+                assert_eq!(state, *after, "from {before}");
+            }
+            assert_eq!(difference(before, before), None);
+        }
+    }
+}
