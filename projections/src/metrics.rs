@@ -44,15 +44,20 @@ pub fn describe_read_models() {
 }
 
 /// Gates found to have lost what they answered.
-pub const GATE_LOST: &str = "onair_gate_losses_total";
+pub const GATE_LOSSES_TOTAL: &str = "onair_gate_losses_total";
+/// Gates rebuilt from the log under a new epoch.
+pub const GATE_REBUILDS_TOTAL: &str = "onair_gate_rebuilds_total";
+/// Orders that the log reserved and the gate did not hold.
+pub const GATE_UNKNOWN_ORDERS_TOTAL: &str = "onair_gate_unknown_orders_total";
 
 /// Describes the stock gate's metrics to the recorder.
 pub fn describe_gate() {
-    describe_counter!(
-        GATE_LOST,
-        Unit::Count,
-        "Stock gates found lost: Redis restarted, failed over or was emptied"
-    );
+    let losses = "Stock gates found lost: Redis restarted, failed over or was emptied";
+    describe_counter!(GATE_LOSSES_TOTAL, Unit::Count, losses);
+    let rebuilds = "Stock gates rebuilt from the log under a new epoch";
+    describe_counter!(GATE_REBUILDS_TOTAL, Unit::Count, rebuilds);
+    let unknown = "Batches after which a stock gate lacked an order of its epoch; alarm on any";
+    describe_counter!(GATE_UNKNOWN_ORDERS_TOTAL, Unit::Count, unknown);
 }
 
 /// Events that the log left out and the viewer feed read from the store.

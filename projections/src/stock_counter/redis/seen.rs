@@ -105,7 +105,7 @@ impl Seen {
 
     pub fn lose(&self, spotlight: SpotlightId, token: &str) {
         tracing::warn!(%spotlight, "the gate's Redis restarted or failed over: it must be rebuilt");
-        metrics::counter!(crate::metrics::GATE_LOST).increment(1);
+        metrics::counter!(crate::metrics::GATE_LOSSES_TOTAL).increment(1);
         self.losses.insert(spotlight, Loss { token: token.to_owned(), told: false });
     }
 
