@@ -49,6 +49,7 @@ pub struct KeyedRunner {
     reader: Arc<dyn EventReader>,
     target: Arc<dyn KeyedTarget>,
     lasts: BTreeMap<StreamKey, Position>,
+    gaps: u64,
 }
 
 impl KeyedRunner {
@@ -58,7 +59,12 @@ impl KeyedRunner {
         reader: Arc<dyn EventReader>,
         target: Arc<dyn KeyedTarget>,
     ) -> Self {
-        Self { consumer: consumer.into(), reader, target, lasts: BTreeMap::new() }
+        Self { consumer: consumer.into(), reader, target, lasts: BTreeMap::new(), gaps: 0 }
+    }
+
+    /// Gaps that were filled so far; each one was an alarm.
+    pub const fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Applies events as they came. After an error the same ones may be given again.
@@ -140,6 +146,7 @@ impl KeyedRunner {
         after: Position,
         shown_by: &Recorded,
     ) -> Result<Position, PortError> {
+        self.gaps += 1;
         counter!(CONSUMER_GAPS_TOTAL, "consumer" => self.consumer.clone()).increment(1);
         tracing::error!(
             consumer = self.consumer, %key, last = %after, prev = %shown_by.prev,
