@@ -2,11 +2,13 @@
 
 mod completions;
 mod config;
+mod demo;
 mod doctor;
 mod exit;
 mod logging;
 mod migrate;
 mod openapi;
+mod replay;
 mod serve;
 mod settings;
 mod token;
@@ -22,8 +24,10 @@ pub use settings::SettingArgs;
 /// The order, stock and real-time backend of live commerce.
 #[derive(Debug, Parser)]
 #[command(name = "onair", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, or the verdict is good; 1 the verdict is bad; 2 usage, \
-    configuration or an unknown id; 3 something it depends on cannot be reached.")]
+#[command(
+    after_help = "Exit codes: 0 done, or the verdict is good; 1 the verdict is bad; 2 usage, \
+    configuration or an unknown id; 3 something it depends on cannot be reached."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,11 +35,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
     Doctor(doctor::Args),
     Token(token::Args),
     Config(config::Args),
+    Replay(replay::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
 }
@@ -43,20 +49,20 @@ enum Command {
 impl Command {
     fn run(self) -> Result<Verdict, CliError> {
         match self {
+            Self::Demo(args) => in_runtime(demo::run(args)),
             Self::Serve(args) => in_runtime(serve::run(args)),
             Self::Migrate(args) => in_runtime(migrate::run(args)),
             Self::Doctor(args) => in_runtime(doctor::run(args)),
             Self::Token(args) => token::run(&args),
             Self::Config(args) => config::run(&args),
+            Self::Replay(args) => in_runtime(replay::run(args)),
             Self::Openapi(args) => openapi::run(&args),
             Self::Completions(args) => completions::run(&args),
         }
     }
 }
 
-fn in_runtime(
-    work: impl Future<Output = Result<Verdict, CliError>>,
-) -> Result<Verdict, CliError> {
+fn in_runtime(work: impl Future<Output = Result<Verdict, CliError>>) -> Result<Verdict, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
