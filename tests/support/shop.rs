@@ -157,6 +157,17 @@ impl Shop {
         self.call(Method::POST, &format!("{base}/v1/orders"), &token, Some(key), Some(body)).await
     }
 
+    /// One order; the same key again where the connection was cut, as a client should.
+    pub async fn order_again(&self, base: &str, viewer: &str, key: &str, body: &Value) -> Answer {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.order(base, viewer, key, body).await {
+                Ok(answer) => return answer,
+                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+            }
+        }
+    }
+
     /// Reads as the host.
     pub async fn read(&self, base: &str, path: &str) -> Answer {
         let token = self.token("host", "host-1");

@@ -57,10 +57,10 @@ pub async fn start(
     let handle = metrics_handle();
     // the sockets first: whoever cannot listen has touched nothing
     let http = match serves_http(config) {
-        true => Some(bind(config.listen).await?),
+        true => Some(bind(config.listen)?),
         false => None,
     };
-    let ops = bind(config.ops_listen).await?;
+    let ops = bind(config.ops_listen)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let faults = Faults::from_env()?;
@@ -96,8 +96,8 @@ fn serves_http(config: &Config) -> bool {
     config.roles.contains(&Role::Api) || config.roles.contains(&Role::Live)
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
 fn node_name(ids: &dyn Ids) -> String {
