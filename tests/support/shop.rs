@@ -50,6 +50,8 @@ impl Shop {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(512)
+            // shorter than the server's, as for any client that must not lose a request to it
+            .pool_idle_timeout(Duration::from_secs(20))
             .timeout(Duration::from_secs(30))
             .build()
             .expect("a client");

@@ -23,8 +23,10 @@ use crate::metrics;
 pub const HEADERS_MAX_BYTES: usize = 32 * 1024;
 /// Headers of a request.
 pub const HEADERS_MAX: usize = 100;
-/// How long a request's headers may take to arrive.
-pub const HEADER_READ_SECONDS: u64 = 30;
+/// How long a request's headers may take to arrive, the wait for them on an idle connection
+/// included: longer than the 60 s after which load balancers drop idle connections, because the side
+/// that sends must be the one that closes.
+pub const HEADER_READ_SECONDS: u64 = 75;
 /// Connections of one listener; the next one waits in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 100_000;
 /// Connections that wait to be accepted: thousands press in the same second, and whoever finds the
