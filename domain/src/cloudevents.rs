@@ -74,7 +74,7 @@ pub fn type_of(recorded: &Recorded) -> String {
     type_name(recorded.stream.kind, &event.event_type(), &event.event_version())
 }
 
-/// The address of the schema of a type; its file is `openapi/events/{type}.json`.
+/// The address of the schema of a type; its file is `openapi/events/{type}.schema.json`.
 pub fn schema_of(type_name: &str) -> String {
     format!("urn:onair:event:{type_name}")
 }

@@ -1,6 +1,9 @@
 //! What the log makes of a command: the one place where commands become events.
 
+use uuid::Uuid;
+
 use crate::Timestamp;
+use crate::admission::Admission;
 use crate::broadcast::BroadcastError;
 use crate::command::{Command, CommandRecord, Context};
 use crate::desk::Desk;
@@ -61,35 +64,8 @@ pub fn decide(desk: &Desk, record: &CommandRecord, decided_at: Timestamp) -> Dec
             }))
         }
         Command::Spotlight { command } => decide_spotlight(desk, record, command, &context),
-        Command::Order { command } => {
-            let mut decision = outcome(decide_order(desk, record, command, &context));
-            if decision.refusal.is_some() {
-                decision.events.extend(refused_admission(desk, record, command));
-            }
-            decision
-        }
+        Command::Order { command } => decide_order(desk, record, command, &context),
     }
-}
-
-/// A refused order gives back what the gate took for it (design rule 4).
-fn refused_admission(
-    desk: &Desk,
-    record: &CommandRecord,
-    command: &OrderCommand,
-) -> Option<(StreamId, Event)> {
-    let (OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place }) = command else {
-        return None;
-    };
-    desk.spotlight.terms.as_ref()?;
-    let admission = place.admission?;
-    let voided = SpotlightEvent::AdmissionVoided {
-        spotlight_id: SpotlightId(record.key.0),
-        entry: place.order_id.0,
-        epoch: admission.epoch,
-        admission_no: admission.number,
-        cause: VoidCause::Refused,
-    };
-    Some(on_spotlight(record, voided))
 }
 
 fn outcome<E: Into<Refusal>>(decided: Result<Vec<(StreamId, Event)>, E>) -> Decision {
@@ -116,24 +92,53 @@ fn decide_spotlight(
             .decide(command, &desk.ledger, context)
             .map(|events| events.into_iter().map(|event| on_spotlight(record, event)).collect()),
     );
-    if let Some(admission) = command.admission() {
+    if let Some(admission) = command.admission().filter(|_| decision.events.is_empty()) {
         let cause =
             if decision.refusal.is_some() { VoidCause::Refused } else { VoidCause::Duplicate };
-        if decision.events.is_empty() {
-            let voided = SpotlightEvent::AdmissionVoided {
-                spotlight_id: SpotlightId(record.key.0),
-                entry: record.command_id.0,
-                epoch: admission.epoch,
-                admission_no: admission.number,
-                cause,
-            };
-            decision.events.push(on_spotlight(record, voided));
-        }
+        decision.events.extend(void(desk, record, record.command_id.0, admission, cause));
     }
     decision
 }
 
+/// An entry without an event of its own is given back; where the log has no spotlight, no gate can
+/// hold an entry.
+fn void(
+    desk: &Desk,
+    record: &CommandRecord,
+    entry: Uuid,
+    admission: Admission,
+    cause: VoidCause,
+) -> Option<(StreamId, Event)> {
+    desk.spotlight.terms.as_ref()?;
+    let voided = SpotlightEvent::AdmissionVoided {
+        spotlight_id: SpotlightId(record.key.0),
+        entry,
+        epoch: admission.epoch,
+        admission_no: admission.number,
+        cause,
+    };
+    Some(on_spotlight(record, voided))
+}
+
+/// An order that cannot even be accepted was taken at the gate all the same: its entry is given
+/// back.
 fn decide_order(
+    desk: &Desk,
+    record: &CommandRecord,
+    command: &OrderCommand,
+    context: &Context,
+) -> Decision {
+    let mut decision = outcome(facts_of_order(desk, record, command, context));
+    if let OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place } = command
+        && let Some(admission) = place.admission.filter(|_| decision.refusal.is_some())
+    {
+        let entry = place.order_id.0;
+        decision.events.extend(void(desk, record, entry, admission, VoidCause::Refused));
+    }
+    decision
+}
+
+fn facts_of_order(
     desk: &Desk,
     record: &CommandRecord,
     command: &OrderCommand,

@@ -12,6 +12,38 @@ use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
 
+/// Every event type with the kind of its stream and the version that is written today.
+pub const EVENT_TYPES: &[(StreamKind, &str, &str)] = &[
+    (StreamKind::Broadcast, "BroadcastScheduled", "1"),
+    (StreamKind::Broadcast, "BroadcastStarted", "1"),
+    (StreamKind::Broadcast, "BroadcastEnded", "1"),
+    (StreamKind::Spotlight, "SpotlightScheduled", "1"),
+    (StreamKind::Spotlight, "SpotlightOpened", "1"),
+    (StreamKind::Spotlight, "SpotlightPaused", "1"),
+    (StreamKind::Spotlight, "SpotlightResumed", "1"),
+    (StreamKind::Spotlight, "StockAdjusted", "1"),
+    (StreamKind::Spotlight, "OfferChanged", "1"),
+    (StreamKind::Spotlight, "GateReopened", "1"),
+    (StreamKind::Spotlight, "AdmissionVoided", "1"),
+    (StreamKind::Spotlight, "SpotlightClosed", "1"),
+    (StreamKind::Reservation, "StockReserved", "1"),
+    (StreamKind::Reservation, "ReservationConfirmed", "1"),
+    (StreamKind::Reservation, "ReservationReleased", "1"),
+    (StreamKind::Order, "OrderAccepted", "1"),
+    (StreamKind::Order, "PaymentRequested", "1"),
+    (StreamKind::Order, "PaymentAuthorized", "1"),
+    (StreamKind::Order, "PaymentCaptured", "1"),
+    (StreamKind::Order, "PaymentDeclined", "1"),
+    (StreamKind::Order, "PaymentUnknown", "1"),
+    (StreamKind::Order, "CaptureFailed", "1"),
+    (StreamKind::Order, "PaymentVoided", "1"),
+    (StreamKind::Order, "OrderConfirmed", "1"),
+    (StreamKind::Order, "OrderFailed", "1"),
+    (StreamKind::Order, "OrderCancelled", "1"),
+    (StreamKind::Order, "RefundRequested", "1"),
+    (StreamKind::Order, "OrderRefunded", "1"),
+];
+
 /// Any event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

@@ -96,29 +96,39 @@ fn units_of(line: &Line) -> i64 {
     i64::from(line.quantity.get())
 }
 
+/// A change of one SKU's row, borrowed from its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerChange<'a> {
+    /// Of which spotlight.
+    pub spotlight: SpotlightId,
+    /// Of which SKU.
+    pub sku: &'a Sku,
+    /// Added to the limit.
+    pub limit: i64,
+    /// Added to what is held.
+    pub held: i64,
+    /// Added to what is confirmed.
+    pub confirmed: i64,
+}
+
 /// What an event changes in the ledger: the one definition that the writer, the projections, the
 /// invariants and a rebuild share.
-pub fn ledger_deltas(event: &Event) -> Vec<LedgerDelta> {
+pub fn for_each_ledger_change<'a>(event: &'a Event, mut change: impl FnMut(LedgerChange<'a>)) {
     match event {
-        Event::Spotlight(SpotlightEvent::SpotlightScheduled { terms }) => terms
-            .skus
-            .iter()
-            .map(|sku| LedgerDelta {
-                spotlight: terms.spotlight_id,
-                sku: sku.sku.clone(),
-                limit: i64::from(sku.limited_quantity),
-                held: 0,
-                confirmed: 0,
-            })
-            .collect(),
+        Event::Spotlight(SpotlightEvent::SpotlightScheduled { terms }) => {
+            for sku in &terms.skus {
+                change(LedgerChange {
+                    spotlight: terms.spotlight_id,
+                    sku: &sku.sku,
+                    limit: i64::from(sku.limited_quantity),
+                    held: 0,
+                    confirmed: 0,
+                });
+            }
+        }
         Event::Spotlight(SpotlightEvent::StockAdjusted { spotlight_id, sku, delta, .. }) => {
-            vec![LedgerDelta {
-                spotlight: *spotlight_id,
-                sku: sku.clone(),
-                limit: *delta,
-                held: 0,
-                confirmed: 0,
-            }]
+            let (spotlight, limit) = (*spotlight_id, *delta);
+            change(LedgerChange { spotlight, sku, limit, held: 0, confirmed: 0 });
         }
         Event::Reservation(event) => {
             let (held, confirmed) = match event {
@@ -126,33 +136,44 @@ pub fn ledger_deltas(event: &Event) -> Vec<LedgerDelta> {
                 ReservationEvent::ReservationConfirmed { .. } => (-1, 1),
                 ReservationEvent::ReservationReleased { .. } => (-1, 0),
             };
-            event
-                .lines()
-                .iter()
-                .map(|line| LedgerDelta {
+            for line in event.lines() {
+                change(LedgerChange {
                     spotlight: event.spotlight_id(),
-                    sku: line.sku.clone(),
+                    sku: &line.sku,
                     limit: 0,
                     held: held * units_of(line),
                     confirmed: confirmed * units_of(line),
-                })
-                .collect()
+                });
+            }
         }
-        _ => vec![],
+        _ => {}
     }
 }
 
-/// What an event changes in a viewer's units.
-pub fn units_delta(event: &Event) -> Option<UnitsDelta> {
+/// What an event changes in the ledger ([`for_each_ledger_change`]), owned.
+pub fn ledger_deltas(event: &Event) -> Vec<LedgerDelta> {
+    let mut deltas = Vec::new();
+    for_each_ledger_change(event, |change| {
+        let LedgerChange { spotlight, sku, limit, held, confirmed } = change;
+        deltas.push(LedgerDelta { spotlight, sku: sku.clone(), limit, held, confirmed });
+    });
+    deltas
+}
+
+/// The viewer whose units an event changes, and by how many.
+pub fn units_change(event: &Event) -> Option<(&ViewerRef, i64)> {
     let Event::Reservation(event) = event else { return None };
     let sign = match event {
         ReservationEvent::StockReserved { .. } => 1,
         ReservationEvent::ReservationReleased { .. } => -1,
         ReservationEvent::ReservationConfirmed { .. } => return None,
     };
-    Some(UnitsDelta {
-        spotlight: event.spotlight_id(),
-        viewer: event.viewer_ref().clone(),
-        units: sign * i64::from(event.lines().units()),
-    })
+    Some((event.viewer_ref(), sign * i64::from(event.lines().units())))
+}
+
+/// What an event changes in a viewer's units ([`units_change`]), owned.
+pub fn units_delta(event: &Event) -> Option<UnitsDelta> {
+    let (viewer, units) = units_change(event)?;
+    let Event::Reservation(event) = event else { return None };
+    Some(UnitsDelta { spotlight: event.spotlight_id(), viewer: viewer.clone(), units })
 }

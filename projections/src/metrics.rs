@@ -67,8 +67,8 @@ pub const FEED_RESTORED_PARTS: &str = "onair_feed_restored_parts_total";
 
 /// Describes the viewer feed's metrics to the recorder.
 pub fn describe_feed() {
-    ::metrics::describe_counter!(FEED_GAP_EVENTS, "Events the log left out, read from the store");
-    ::metrics::describe_counter!(FEED_RESTORED_PARTS, "Parts of rooms that the bus had lost");
+    describe_counter!(FEED_GAP_EVENTS, "Events the log left out, read from the store");
+    describe_counter!(FEED_RESTORED_PARTS, "Parts of rooms that the bus had lost");
 }
 
 /// Counts events that the log left out.

@@ -124,6 +124,9 @@ pub enum WriterError {
         /// What would be next.
         wanted: i64,
     },
+    /// The log is not the one that the store knows.
+    #[error("the command log does not hold what the store expects of it")]
+    LogUnreadable(#[source] PortError),
 }
 
 /// Why the loop is left.
@@ -185,6 +188,9 @@ impl Writer {
                     self.take(events).await?;
                 }
                 Err(PortError::Closed) => return Ok(()),
+                Err(error @ PortError::Corrupt { .. }) => {
+                    return Err(Stop::Failed(WriterError::LogUnreadable(error)));
+                }
                 Err(error) => self.back_off(&mut pause, &error).await?,
             }
         }
@@ -228,7 +234,7 @@ impl Writer {
     }
 
     /// Waits before something is tried again.
-    async fn back_off(&self, pause: &mut Duration, error: &PortError) -> Result<(), Stop> {
+    async fn back_off(&mut self, pause: &mut Duration, error: &PortError) -> Result<(), Stop> {
         counter!(WRITER_RETRIES_TOTAL).increment(1);
         tracing::warn!(
             error = cause(error), pause_ms = %pause.as_millis(),
@@ -243,7 +249,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn announce(&self, parked: &[ParkedCommand]) {
+    async fn announce(&mut self, parked: &[ParkedCommand]) {
         for command in parked {
             counter!(COMMANDS_PARKED_TOTAL).increment(1);
             tracing::error!(

@@ -44,6 +44,17 @@ pub enum BroadcastEvent {
     },
 }
 
+impl BroadcastEvent {
+    /// The broadcast that it belongs to.
+    pub const fn broadcast_id(&self) -> BroadcastId {
+        match self {
+            Self::BroadcastScheduled { broadcast_id, .. }
+            | Self::BroadcastStarted { broadcast_id, .. }
+            | Self::BroadcastEnded { broadcast_id, .. } => *broadcast_id,
+        }
+    }
+}
+
 impl DomainEvent for BroadcastEvent {
     fn event_type(&self) -> String {
         match self {

@@ -189,11 +189,17 @@ impl Order {
         }
     }
 
-    /// Money arrived: for an order that still holds its units it is a sale, for any other it goes
-    /// back.
+    /// Money arrived, whatever the provider said before: for an order that still holds its units it
+    /// is a sale, for any other it goes back.
     fn captured(&self, attempt: u32, amount: Money, scene: &Scene<'_>) -> OrderDecision {
         let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        if !self.payment.is_open() {
+        if matches!(
+            self.payment,
+            PaymentStatus::None
+                | PaymentStatus::Captured
+                | PaymentStatus::PartiallyRefunded
+                | PaymentStatus::Refunded
+        ) {
             return OrderDecision::default();
         }
         let order_id = accepted.order_id;
@@ -329,6 +335,7 @@ impl Order {
         context: &Context,
     ) -> Result<OrderDecision, OrderError> {
         let accepted = self.accepted()?;
+        scene.spotlight.terms_for(context).map_err(|_| OrderError::NotFound)?;
         let by_viewer = context.actor.role == Role::Viewer;
         if by_viewer && context.actor.subject.as_deref() != Some(accepted.viewer_ref.as_str()) {
             return Err(OrderError::NotFound);

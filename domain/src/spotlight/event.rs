@@ -166,6 +166,23 @@ pub enum SpotlightEvent {
     },
 }
 
+impl SpotlightEvent {
+    /// The spotlight that it belongs to.
+    pub fn spotlight_id(&self) -> SpotlightId {
+        match self {
+            Self::SpotlightScheduled { terms } => terms.spotlight_id,
+            Self::SpotlightOpened { spotlight_id, .. }
+            | Self::SpotlightPaused { spotlight_id, .. }
+            | Self::SpotlightResumed { spotlight_id, .. }
+            | Self::StockAdjusted { spotlight_id, .. }
+            | Self::OfferChanged { spotlight_id, .. }
+            | Self::GateReopened { spotlight_id, .. }
+            | Self::AdmissionVoided { spotlight_id, .. }
+            | Self::SpotlightClosed { spotlight_id, .. } => *spotlight_id,
+        }
+    }
+}
+
 impl DomainEvent for SpotlightEvent {
     fn event_type(&self) -> String {
         match self {

@@ -1,0 +1,8 @@
+//! Given what happened, when somebody asks, then this follows.
+
+mod broadcast;
+mod ending;
+mod payment;
+mod place;
+mod reservation;
+mod spotlight;

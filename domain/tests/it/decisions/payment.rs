@@ -1,0 +1,195 @@
+use domain::order::{OrderCommand, OrderReason};
+use domain::payment::{DeclineKind, PaymentResult};
+use domain::reservation::ReleaseReason;
+
+use crate::support::{
+    PRICE, authorized, cancelled, capture_failed, captured, confirmed, declined, failed, given,
+    holding, krw, on_air, order, payment_voided, refund_requested, refunded, released,
+    requested_again, sold, unknown,
+};
+
+fn answer(result: PaymentResult) -> OrderCommand {
+    OrderCommand::RecordPayment { order_id: order(1), attempt: 1, result }
+}
+
+fn capture() -> OrderCommand {
+    answer(PaymentResult::Captured { amount: krw(PRICE) })
+}
+
+fn authorize() -> OrderCommand {
+    answer(PaymentResult::Authorized { amount: krw(PRICE), reference: None })
+}
+
+fn decline(kind: DeclineKind) -> OrderCommand {
+    answer(PaymentResult::Declined { kind, code: "card_declined".to_owned() })
+}
+
+fn expired() -> Vec<domain::event::Event> {
+    [holding(1), vec![released(1, ReleaseReason::HoldExpired)]].concat()
+}
+
+#[test]
+fn paid_is_sold() {
+    given(holding(1)).when_order(authorize()).then(vec![authorized(1)]);
+    let sale = || vec![captured(1), confirmed(1), sold(1)];
+    given([holding(1), vec![authorized(1)]].concat()).when_order(capture()).then(sale());
+    given(holding(1)).when_order(capture()).then(sale());
+    given([holding(1), vec![unknown(1)]].concat()).when_order(capture()).then(sale());
+}
+
+#[test]
+fn a_webhook_that_comes_twice_does_nothing() {
+    let sold = [holding(1), vec![authorized(1), captured(1), confirmed(1), sold(1)]].concat();
+    given(sold.clone()).when_order(capture()).then_nothing();
+    given(sold.clone()).when_order(authorize()).then_nothing();
+    given(sold).when_order(decline(DeclineKind::Hard)).then_nothing();
+    given([holding(1), vec![authorized(1)]].concat()).when_order(authorize()).then_nothing();
+    given([holding(1), vec![unknown(1)]].concat())
+        .when_order(answer(PaymentResult::Unknown))
+        .then_nothing();
+}
+
+#[test]
+fn a_soft_decline_keeps_the_hold_and_a_hard_one_ends_the_order() {
+    given(holding(1))
+        .when_order(decline(DeclineKind::Soft))
+        .then(vec![declined(1, DeclineKind::Soft)]);
+    given(holding(1)).when_order(decline(DeclineKind::Hard)).then(vec![
+        declined(1, DeclineKind::Hard),
+        failed(1, OrderReason::PaymentDeclined),
+        released(1, ReleaseReason::PaymentFailed),
+    ]);
+    given(expired())
+        .when_order(decline(DeclineKind::Soft))
+        .then(vec![declined(1, DeclineKind::Soft), failed(1, OrderReason::PaymentDeclined)]);
+}
+
+#[test]
+fn a_lost_answer_waits_for_a_query() {
+    given(holding(1)).when_order(answer(PaymentResult::Unknown)).then(vec![unknown(1)]);
+    given([holding(1), vec![authorized(1)]].concat())
+        .when_order(answer(PaymentResult::Unknown))
+        .then_nothing();
+}
+
+#[test]
+fn expiry_before_the_money_refunds_it() {
+    given(expired()).when_order(capture()).then(vec![
+        captured(1),
+        failed(1, OrderReason::LatePayment),
+        refund_requested(1, OrderReason::LatePayment),
+    ]);
+    given([expired(), vec![failed(1, OrderReason::PaymentTimeout), payment_voided(1)]].concat())
+        .when_order(capture())
+        .then(vec![captured(1), refund_requested(1, OrderReason::PaymentTimeout)]);
+}
+
+#[test]
+fn a_cancellation_before_the_money_refunds_it() {
+    let cancelled = [
+        holding(1),
+        vec![cancelled(1, OrderReason::CancelledByViewer), released(1, ReleaseReason::Cancelled)],
+    ]
+    .concat();
+    given(cancelled.clone()).when_order(authorize()).then(vec![authorized(1)]);
+    given(cancelled)
+        .when_order(capture())
+        .then(vec![captured(1), refund_requested(1, OrderReason::CancelledByViewer)]);
+}
+
+/// A provider that declined, or gave the authorisation back, and then took the money all the same.
+#[test]
+fn money_that_arrives_is_never_ignored() {
+    given([holding(1), vec![declined(1, DeclineKind::Soft)]].concat())
+        .when_order(capture())
+        .then(vec![captured(1), confirmed(1), sold(1)]);
+    let failed = [
+        holding(1),
+        vec![
+            declined(1, DeclineKind::Hard),
+            failed(1, OrderReason::PaymentDeclined),
+            released(1, ReleaseReason::PaymentFailed),
+        ],
+    ]
+    .concat();
+    given(failed)
+        .when_order(capture())
+        .then(vec![captured(1), refund_requested(1, OrderReason::PaymentDeclined)]);
+}
+
+#[test]
+fn a_capture_that_fails_for_good_calls_the_order_off() {
+    let failure = || answer(PaymentResult::CaptureFailed { code: "expired".to_owned() });
+    given(holding(1)).when_order(failure()).then_nothing();
+    given([holding(1), vec![authorized(1)]].concat()).when_order(failure()).then(vec![
+        capture_failed(1),
+        cancelled(1, OrderReason::CaptureFailed),
+        released(1, ReleaseReason::PaymentFailed),
+    ]);
+    given([expired(), vec![authorized(1)]].concat())
+        .when_order(failure())
+        .then(vec![capture_failed(1), cancelled(1, OrderReason::CaptureFailed)]);
+}
+
+#[test]
+fn what_never_answered_is_voided_and_fails() {
+    let void = || answer(PaymentResult::Voided);
+    given(expired())
+        .when_order(void())
+        .then(vec![payment_voided(1), failed(1, OrderReason::PaymentTimeout)]);
+    given([expired(), vec![unknown(1)]].concat())
+        .when_order(void())
+        .then(vec![payment_voided(1), failed(1, OrderReason::PaymentTimeout)]);
+    given([expired(), vec![authorized(1)]].concat())
+        .when_order(void())
+        .then(vec![payment_voided(1), failed(1, OrderReason::LatePayment)]);
+    given(holding(1)).when_order(void()).then(vec![
+        payment_voided(1),
+        failed(1, OrderReason::PaymentTimeout),
+        released(1, ReleaseReason::PaymentFailed),
+    ]);
+    given([holding(1), vec![authorized(1), captured(1), confirmed(1), sold(1)]].concat())
+        .when_order(void())
+        .then_nothing();
+}
+
+#[test]
+fn only_the_orders_amount_counts() {
+    for result in [
+        PaymentResult::Captured { amount: krw(PRICE - 1) },
+        PaymentResult::Authorized { amount: krw(PRICE + 1), reference: None },
+    ] {
+        given(holding(1)).when_order(answer(result)).then_refused("amount_mismatch");
+    }
+    given(on_air()).when_order(capture()).then_refused("not_found");
+}
+
+#[test]
+fn an_answer_to_another_attempt_does_nothing() {
+    given([holding(1), vec![declined(1, DeclineKind::Soft), requested_again(1, 2)]].concat())
+        .when_order(decline(DeclineKind::Hard))
+        .then_nothing();
+}
+
+#[test]
+fn a_refund_is_done_once() {
+    let refund = |minor| answer(PaymentResult::Refunded { amount: krw(minor) });
+    let asked = [
+        expired(),
+        vec![
+            captured(1),
+            failed(1, OrderReason::LatePayment),
+            refund_requested(1, OrderReason::LatePayment),
+        ],
+    ]
+    .concat();
+    given(asked.clone()).when_order(refund(PRICE)).then(vec![refunded(1, PRICE)]);
+    given(asked.clone()).when_order(refund(PRICE + 1)).then_refused("amount_mismatch");
+    given([asked.clone(), vec![refunded(1, PRICE)]].concat())
+        .when_order(refund(PRICE))
+        .then_nothing();
+    given([asked, vec![refunded(1, 900)]].concat())
+        .when_order(refund(PRICE - 900))
+        .then(vec![refunded(1, PRICE - 900)]);
+    given(holding(1)).when_order(refund(PRICE)).then_nothing();
+}

@@ -1,0 +1,91 @@
+//! A log that grows by decisions or by hand, with right envelopes.
+
+use std::collections::BTreeMap;
+
+use domain::actor::Actor;
+use domain::envelope::{Metadata, Position, Recorded, Source};
+use domain::event::{Event, StreamId};
+use domain::ids::{CommandId, CorrelationId, EventId, StreamKey};
+use domain::invariants::{Finding, Invariants, LogEnd};
+use uuid::Uuid;
+
+use super::scene::stream_of;
+use super::{NOW, at, seller};
+
+#[derive(Default)]
+pub struct Log {
+    pub events: Vec<Recorded>,
+    sequences: BTreeMap<StreamId, u64>,
+    heads: BTreeMap<StreamKey, Position>,
+    decisions: u64,
+}
+
+impl Log {
+    /// A log of decisions, each a list of facts.
+    pub fn of(decisions: impl IntoIterator<Item = Vec<Event>>) -> Self {
+        let mut log = Self::default();
+        for events in decisions {
+            log.decide(events);
+        }
+        log
+    }
+
+    pub fn decide(&mut self, events: Vec<Event>) {
+        let command = Uuid::from_u128(0xc000 + u128::from(self.decisions));
+        self.decide_as(command, NOW, events);
+    }
+
+    /// Appends what one command led to.
+    pub fn decide_as(&mut self, command: Uuid, now: i64, events: Vec<Event>) {
+        let offset = i64::try_from(self.decisions).unwrap();
+        self.decisions += 1;
+        for (index, event) in events.into_iter().enumerate() {
+            let stream = stream_of(&event);
+            let key = match &event {
+                Event::Broadcast(fact) => fact.broadcast_id().into(),
+                Event::Spotlight(fact) => fact.spotlight_id().into(),
+                _ => super::spotlight().into(),
+            };
+            let position = Position(u64::try_from(self.events.len()).unwrap() + 1);
+            let sequence = self.sequences.entry(stream.clone()).or_default();
+            *sequence += 1;
+            self.events.push(Recorded {
+                position,
+                prev: self.heads.insert(key, position).unwrap_or(Position::START),
+                event_id: EventId::derive(CommandId(command), index),
+                stream,
+                sequence: *sequence,
+                key,
+                recorded_at: at(now),
+                event,
+                metadata: Metadata {
+                    seller: seller(),
+                    command_id: CommandId(command),
+                    correlation: CorrelationId(command),
+                    causation: None,
+                    traceparent: None,
+                    actor: Actor::system(),
+                    source: Source { topic: "commands".to_owned(), partition: 0, offset },
+                    decided_at: at(now),
+                },
+            });
+        }
+    }
+
+    pub fn findings(&self, settled: bool) -> Vec<Finding> {
+        Invariants::of_log(&self.events, LogEnd { settled })
+    }
+
+    /// Which invariants are broken, and where.
+    pub fn broken(&self, settled: bool) -> Vec<(&'static str, u64)> {
+        self.findings(settled)
+            .into_iter()
+            .map(|finding| (finding.invariant, finding.violation.position.0))
+            .collect()
+    }
+
+    #[track_caller]
+    pub fn assert_sound(&self, settled: bool) {
+        assert_eq!(self.findings(settled), vec![]);
+    }
+}

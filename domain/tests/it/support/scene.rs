@@ -1,0 +1,129 @@
+//! Given, when, then.
+
+use domain::actor::{Actor, Role};
+use domain::broadcast::BroadcastCommand;
+use domain::command::{Command, CommandRecord};
+use domain::decision::{Decision, decide};
+use domain::desk::Desk;
+use domain::event::{Event, StreamId};
+use domain::ids::{CommandId, CorrelationId, StreamKey};
+use domain::order::OrderCommand;
+use domain::spotlight::SpotlightCommand;
+use uuid::Uuid;
+
+use super::{NOW, at, broadcast, seller, spotlight};
+
+/// The history before a command.
+pub struct Given {
+    desk: Desk,
+    now: i64,
+    actor: Actor,
+    record: Uuid,
+}
+
+/// The outcome of a command.
+pub struct When {
+    decision: Decision,
+}
+
+pub fn given_nothing() -> Given {
+    given(vec![])
+}
+
+pub fn given(events: Vec<Event>) -> Given {
+    let mut desk = Desk::default();
+    for event in &events {
+        desk.apply(&stream_of(event), event);
+    }
+    assert!(desk.ledger.is_sound(), "the history oversells by itself");
+    let actor = Actor { role: Role::Host, subject: None };
+    Given { desk, now: NOW, actor, record: Uuid::from_u128(0xc0) }
+}
+
+pub fn stream_of(event: &Event) -> StreamId {
+    match event {
+        Event::Broadcast(_) => StreamId::broadcast(broadcast()),
+        Event::Spotlight(_) => StreamId::spotlight(spotlight()),
+        Event::Reservation(fact) => StreamId::reservation(fact.order_id()),
+        Event::Order(fact) => StreamId::order(fact.order_id()),
+    }
+}
+
+impl Given {
+    /// Decides at another time than [`NOW`].
+    pub fn at(mut self, seconds: i64) -> Self {
+        self.now = seconds;
+        self
+    }
+
+    /// Lets another than the host ask.
+    pub fn by(mut self, role: Role, subject: &str) -> Self {
+        self.actor = Actor { role, subject: Some(subject.to_owned()) };
+        self
+    }
+
+    pub fn command_id(&self) -> Uuid {
+        self.record
+    }
+
+    pub fn when_broadcast(self, command: BroadcastCommand) -> When {
+        self.when(broadcast().into(), Command::Broadcast { command })
+    }
+
+    pub fn when_spotlight(self, command: SpotlightCommand) -> When {
+        self.when(spotlight().into(), Command::Spotlight { command })
+    }
+
+    pub fn when_order(self, command: OrderCommand) -> When {
+        self.when(spotlight().into(), Command::Order { command })
+    }
+
+    fn when(self, key: StreamKey, command: Command) -> When {
+        let record = CommandRecord {
+            command_id: CommandId(self.record),
+            seller: seller(),
+            key,
+            correlation: CorrelationId(self.record),
+            causation: None,
+            traceparent: None,
+            actor: self.actor,
+            issued_at: at(self.now),
+            command,
+        };
+        let decision = decide(&self.desk, &record, at(self.now));
+        assert_eq!(decision, decide(&self.desk, &record, at(self.now)), "decided twice");
+        for (stream, event) in &decision.events {
+            assert_eq!(*stream, stream_of(event), "an event on another's stream");
+        }
+        When { decision }
+    }
+}
+
+impl When {
+    /// Exactly these facts, and no refusal.
+    #[track_caller]
+    pub fn then(self, expected: Vec<Event>) {
+        let events: Vec<Event> = self.decision.events.into_iter().map(|(_, event)| event).collect();
+        assert_eq!(events, expected);
+        assert_eq!(self.decision.refusal, None);
+    }
+
+    #[track_caller]
+    pub fn then_nothing(self) {
+        self.then(vec![]);
+    }
+
+    /// No fact, and this code.
+    #[track_caller]
+    pub fn then_refused(self, code: &str) {
+        self.then_refused_with(code, vec![]);
+    }
+
+    /// These facts all the same, and this code.
+    #[track_caller]
+    pub fn then_refused_with(self, code: &str, expected: Vec<Event>) {
+        let events: Vec<Event> = self.decision.events.into_iter().map(|(_, event)| event).collect();
+        assert_eq!(events, expected);
+        assert_eq!(self.decision.refusal.map(|refusal| refusal.code()), Some(code));
+    }
+}
