@@ -57,7 +57,7 @@ impl Command {
             Self::Config(args) => config::run(&args),
             Self::Replay(args) => in_runtime(replay::run(args)),
             Self::Openapi(args) => openapi::run(&args),
-            Self::Completions(args) => completions::run(&args),
+            Self::Completions(args) => Ok(completions::run(&args)),
         }
     }
 }
