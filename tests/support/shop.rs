@@ -22,7 +22,6 @@ pub struct Shop {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
@@ -86,10 +85,10 @@ impl Shop {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
         let bytes = response.bytes().await?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, body })
     }
 
     /// A host's call with a key of its own; repeats with the same key while the answer says so.

@@ -116,7 +116,7 @@ async fn play(
         units: args.units,
         pace: args.pace,
         on_open: Box::new(move |_, spotlight| {
-            eprintln!("{}\n", curl(&curl_base, &token, spotlight))
+            eprintln!("{}\n", curl(&curl_base, &token, spotlight));
         }),
     };
     let summary = crate::demo::run(show, stop.clone())

@@ -51,7 +51,6 @@ async fn within(State(limit): State<Duration>, request: Request, next: Next) -> 
 }
 
 /// What panicked is logged by the panic hook; the client learns nothing of it.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     crate::metrics::panicked();
     Problem::internal("a handler panicked").into_response()
