@@ -4,7 +4,10 @@ pub mod auth;
 #[cfg(test)]
 mod bless;
 pub mod broadcaster;
+pub mod cli;
+pub mod compose;
 pub mod config;
+pub mod demo;
 pub mod extract;
 pub mod live;
 pub mod metrics;

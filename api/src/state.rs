@@ -26,7 +26,7 @@ pub struct App {
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
     /// Pseudonyms of viewers.
     pub pseudonyms: PseudonymKey,
     /// The time.
