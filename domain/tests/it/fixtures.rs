@@ -61,7 +61,7 @@ fn each_decodes_and_encodes_to_the_same_bytes() {
     for (name, text) in fixtures() {
         let fixture: Fixture<'_> = serde_json::from_str(&text).unwrap();
         let Fixture { kind, r#type, version, payload, .. } = &fixture;
-        assert_eq!(name, format!("{}.v{version}.json", r#type));
+        assert_eq!(name, format!("{type}.v{version}.json"));
         let event = upcast::decode(*kind, r#type, version, payload.get()).unwrap();
         if event.event_version() == *version && event.event_type() == *r#type {
             assert_eq!(event.to_payload().unwrap(), payload.get(), "{name}");

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use events::*;
 pub use log::Log;
-pub use scene::{given, given_nothing, stream_of};
+pub use scene::*;
 
 /// When every command is decided, unless a test says otherwise, in seconds.
 pub const NOW: i64 = 10;

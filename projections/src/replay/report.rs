@@ -1,0 +1,82 @@
+//! The report of a verification; its JSON is a promise (`openapi/audit/`).
+
+use domain::envelope::Position;
+use domain::invariants::Violation;
+use serde::{Deserialize, Serialize};
+
+/// Whether the log is what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No invariant is broken.
+    Good,
+    /// At least one is.
+    Bad,
+}
+
+/// The end of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The last position of the store when the verification began.
+    pub position: Position,
+    /// The hash of the log up to there, where the log is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// What became of one invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantReport {
+    /// Its name, such as `I1`.
+    pub id: String,
+    /// How many events, or rows, it has judged.
+    pub checked: u64,
+    /// Why it could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// Where it is broken, by position; at most [`super::VIOLATIONS_KEPT_MAX`].
+    pub violations: Vec<Violation>,
+    /// How often it is broken.
+    pub violations_total: u64,
+}
+
+impl InvariantReport {
+    pub(super) fn judged(id: &str, checked: u64) -> Self {
+        Self { id: id.to_owned(), checked, skipped: None, violations: vec![], violations_total: 0 }
+    }
+
+    pub(super) fn skipped(id: &str, reason: &str) -> Self {
+        Self { skipped: Some(reason.to_owned()), ..Self::judged(id, 0) }
+    }
+}
+
+/// The outcome of `onair replay verify`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether the log is what it should be.
+    pub verdict: Verdict,
+    /// How many events were read.
+    pub events: u64,
+    /// The first position that was read; 0 where none was.
+    pub first_position: Position,
+    /// The last position that was read; 0 where none was.
+    pub last_position: Position,
+    /// The end of the log.
+    pub head: Head,
+    /// Each invariant.
+    pub invariants: Vec<InvariantReport>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Events per second.
+    pub events_per_second: f64,
+}
+
+impl Report {
+    /// The first break, by position, with its invariant.
+    pub fn first_break(&self) -> Option<(&str, &Violation)> {
+        self.invariants
+            .iter()
+            .filter_map(|invariant| Some((invariant.id.as_str(), invariant.violations.first()?)))
+            .min_by_key(|(_, violation)| violation.position)
+    }
+}
