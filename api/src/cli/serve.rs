@@ -62,7 +62,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
     }
     match failure {
         None => Ok(Verdict::Good),
-        Some(failure) => Err(CliError::unreachable("a role has stopped for good", failure.to_string())),
+        Some(failure) => {
+            Err(CliError::unreachable("a role has stopped for good", failure.to_string()))
+        }
     }
 }
 

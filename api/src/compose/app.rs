@@ -48,8 +48,7 @@ impl Around<'_> {
     }
 
     pub(super) fn app(&self, parts: &Parts, auth: &Arc<Auth>) -> (Arc<App>, ReceiptsWorker) {
-        let seed =
-            keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
+        let seed = keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
         let signer = Arc::new(ReceiptSigner::from_seed(&seed));
         let (receipts, worker) = Receipts::new(signer, Arc::clone(&parts.accepted));
         let ports = IntakePorts {

@@ -10,7 +10,9 @@ use commands::log::topics::Topics;
 use commands::relay::KafkaEventPublisher;
 use commands::store::{self, StoreOptions};
 use commands::writer::ParkedPublisher;
-use domain::ports::{Clock, CommandConsumer, CommandLog, EventPublisher, EventReader, EventStore, Ids, PortError};
+use domain::ports::{
+    Clock, CommandConsumer, CommandLog, EventPublisher, EventReader, EventStore, Ids, PortError,
+};
 use projections::consumer::by_position::ReadModel;
 use projections::consumer::{self, KafkaEventLog};
 use projections::read_model;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader, EventStore,
     FeedBus, OrderBook, PortError, SalesBoard, StockGate,
 };
-use commands::log::MemoryCommandLog;
 use projections::stock_counter::Rebuilder;
 
 use super::adapters::Models;
