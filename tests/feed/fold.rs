@@ -170,13 +170,19 @@ async fn patches_carry_only_what_changed_and_lead_to_the_state() {
 async fn what_the_bus_has_lost_is_published_again() {
     let (log, bus, mut feed) = setting();
     let broadcast = log.broadcast();
-    log.spotlight(broadcast, 10);
+    let spotlight = log.spotlight(broadcast, 10);
     feed.take(&log.after(Position::START)).await.unwrap();
     let channel = live_channel(broadcast);
     let mut before = bus.snapshot(&channel).await.unwrap().data;
     bus.lose();
+    // A change comes before the loss is noticed: what it leaves out must not stay lost.
+    let head = log.head();
+    log.order(broadcast, spotlight, "ana", 4);
+    feed.take(&log.after(head)).await.unwrap();
     feed.check().await.unwrap();
     let mut after = bus.snapshot(&channel).await.unwrap().data;
+    let row = json!({"limited_quantity": 10, "remaining": 6, "held": 4, "sold": 0});
+    before["spotlights"][spotlight.to_string()]["inventory"]["pink"] = row;
     before["server_time"].take();
     after["server_time"].take();
     assert_eq!(after, before);

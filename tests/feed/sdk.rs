@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use api::live::LiveLimits;
-use domain::ids::BroadcastId;
+use domain::ids::{BroadcastId, SpotlightId};
+use projections::viewer_feed::merge_patch;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -22,6 +23,8 @@ struct Viewer {
     _process: Child,
     lines: Lines<BufReader<ChildStdout>>,
     input: ChildStdin,
+    /// The room as the viewer holds it: a snapshot, and patches merged into it.
+    room: Value,
 }
 
 impl Viewer {
@@ -41,7 +44,7 @@ impl Viewer {
             .expect("the SDKs are installed: run `scripts/test`");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let input = process.stdin.take().unwrap();
-        Self { _process: process, lines, input }
+        Self { _process: process, lines, input, room: Value::Null }
     }
 
     /// The next event of this name; others are passed over.
@@ -50,20 +53,50 @@ impl Viewer {
     }
 
     async fn next_of(&mut self, event: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        soon(async {
-            loop {
-                let line = self.lines.next_line().await.unwrap().expect("the viewer runs");
-                let seen: Value = serde_json::from_str(&line).unwrap();
-                if seen["event"] == event && fits(&seen) {
-                    return seen;
-                }
+        loop {
+            let seen = self.read().await;
+            if seen["event"] == event && fits(&seen) {
+                return seen;
             }
-        })
-        .await
+        }
+    }
+
+    async fn read(&mut self) -> Value {
+        let line = soon(self.lines.next_line()).await.unwrap().expect("the viewer runs");
+        let seen: Value = serde_json::from_str(&line).unwrap();
+        self.watch(&seen);
+        seen
+    }
+
+    fn watch(&mut self, seen: &Value) {
+        if seen["channel"].as_str().is_some_and(|channel| channel.starts_with("live:")) {
+            match seen["event"].as_str() {
+                Some("subscribed") => self.room = seen["data"].clone(),
+                Some("publication") => merge_patch(&mut self.room, &seen["data"]),
+                _ => {}
+            }
+        }
+    }
+
+    fn stock(&self, spotlight: SpotlightId) -> Value {
+        self.room["spotlights"][spotlight.to_string()]["inventory"]["pink"].clone()
+    }
+
+    /// Waits until the room shows this stock: remaining, held and sold of ten.
+    async fn shows(&mut self, spotlight: SpotlightId, [remaining, held, sold]: [i64; 3]) {
+        let stock =
+            json!({"limited_quantity": 10, "remaining": remaining, "held": held, "sold": sold});
+        while self.stock(spotlight) != stock {
+            self.read().await;
+        }
     }
 
     async fn on(&mut self, event: &str, channel: &str) -> Value {
         self.next_of(event, |seen| seen["channel"] == channel).await
+    }
+
+    async fn give(&mut self, token: &str) {
+        self.input.write_all(format!("{token}\n").as_bytes()).await.unwrap();
     }
 
     async fn steps(&mut self, count: usize) -> Vec<(u64, u64, String)> {
@@ -91,9 +124,9 @@ async fn from_connect_to_recovery(sdk: Sdk) {
     let mut viewer = Viewer::start(sdk, &proxy.url(), &token, broadcast);
     let live = format!("live:{broadcast}");
 
-    let begun = viewer.on("subscribed", &live).await;
-    let shown = &begun["data"]["spotlights"][spotlight.to_string()];
-    assert_eq!(shown["inventory"]["pink"]["remaining"], 10);
+    viewer.on("subscribed", &live).await;
+    assert_eq!(viewer.room["broadcast"]["status"], "live");
+    viewer.shows(spotlight, [10, 0, 0]).await;
     let own = viewer.on("subscribed", "user#ana").await;
     assert_eq!(own["data"], json!({"orders": []}));
 
@@ -102,25 +135,20 @@ async fn from_connect_to_recovery(sdk: Sdk) {
     let step = |offset, version, status: &str| (offset, version, status.to_owned());
     let held = [step(1, 1, "pending"), step(2, 2, "reserved"), step(3, 3, "reserved")];
     assert_eq!(viewer.steps(3).await, held);
-    let remaining = |seen: &Value| {
-        seen["data"]["spotlights"][spotlight.to_string()]["inventory"]["pink"]["remaining"].clone()
-    };
     let other = stage.log.order(broadcast, spotlight, "bo", 1);
     stage.settle().await;
-    viewer.next_of("publication", |seen| seen["channel"] == live && remaining(seen) == 7).await;
+    viewer.shows(spotlight, [7, 3, 0]).await;
 
     // The network is gone while the order is confirmed; nothing of it is missed.
     proxy.cut();
     stage.log.confirm(spotlight, order, "ana", 2);
     stage.settle().await;
     viewer.next("connecting").await;
-    let again = viewer.on("subscribed", &live).await;
-    let row = &again["data"]["spotlights"][spotlight.to_string()]["inventory"]["pink"];
-    assert_eq!((&row["sold"], &row["held"]), (&json!(2), &json!(1)));
     let own = viewer.on("subscribed", "user#ana").await;
     assert_eq!(own["recovered"], true);
     let sold = [step(4, 4, "confirmed"), step(5, 5, "confirmed")];
     assert_eq!(viewer.steps(2).await, sold, "no gap and nothing twice");
+    viewer.shows(spotlight, [7, 1, 2]).await;
 
     // The history is gone: the viewer is told, and gets its open orders instead.
     let open = stage.log.order(broadcast, spotlight, "ana", 1);
@@ -136,6 +164,7 @@ async fn from_connect_to_recovery(sdk: Sdk) {
     stage.log.confirm(spotlight, open, "ana", 1);
     stage.settle().await;
     assert_eq!(viewer.steps(1).await, [step(1, 4, "confirmed")]);
+    viewer.shows(spotlight, [6, 0, 4]).await;
 
     // The node goes away: the viewer keeps trying.
     stage.live.drain().await;
@@ -148,14 +177,12 @@ async fn an_expired_token_is_fetched_anew(sdk: Sdk) {
     let broadcast = stage.log.broadcast();
     stage.settle().await;
     let mut viewer = Viewer::start(sdk, &stage.url(), &token("acme", "ana", -60), broadcast);
-    let fresh = token("acme", "ana", 2);
-    viewer.input.write_all(format!("{fresh}\n").as_bytes()).await.unwrap();
     viewer.next("token_asked").await;
+    viewer.give(&token("acme", "ana", 2)).await;
     viewer.next("connected").await;
     // Before this one runs out, it is refreshed on the same connection.
-    let lasting = token("acme", "ana", 600);
-    viewer.input.write_all(format!("{lasting}\n").as_bytes()).await.unwrap();
     viewer.next("token_asked").await;
+    viewer.give(&token("acme", "ana", 600)).await;
     stage.log.spotlight(broadcast, 5);
     stage.settle().await;
     viewer.on("publication", &format!("live:{broadcast}")).await;

@@ -124,6 +124,7 @@ impl Stage {
         self.board.apply(&events).await.unwrap();
         self.orders.apply(&events).await.unwrap();
         feed.0.take(&events).await.unwrap();
+        feed.0.check().await.unwrap();
         feed.1 = self.log.head();
     }
 

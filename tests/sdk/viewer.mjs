@@ -1,11 +1,12 @@
 // A viewer on the official JavaScript client: prints every event as a line of JSON.
-// usage: node viewer.mjs URL TOKEN [BROADCAST]; a line on stdin: a new token for the next refresh.
+// usage: node viewer.mjs URL TOKEN [BROADCAST]; answers `token_asked` with the next line of stdin.
 import { Centrifuge } from 'centrifuge';
 import readline from 'node:readline';
 import WebSocket from 'ws';
 
 const [url, token, broadcast] = process.argv.slice(2);
-let nextToken = token;
+const lines = readline.createInterface({ input: process.stdin }).on('close', () => process.exit(0));
+const tokens = lines[Symbol.asyncIterator]();
 const print = (event, context) => process.stdout.write(JSON.stringify({ event, ...context }) + '\n');
 
 const client = new Centrifuge(url, {
@@ -16,7 +17,7 @@ const client = new Centrifuge(url, {
   maxReconnectDelay: 200,
   getToken: async () => {
     print('token_asked', {});
-    return nextToken;
+    return (await tokens.next()).value;
   },
 });
 for (const event of ['connecting', 'connected', 'disconnected', 'subscribed', 'unsubscribed', 'publication', 'error']) {
@@ -25,7 +26,4 @@ for (const event of ['connecting', 'connected', 'disconnected', 'subscribed', 'u
     print(event, { channel, code, reason, data, offset, recovered, wasRecovering, streamPosition });
   });
 }
-readline.createInterface({ input: process.stdin }).on('line', (line) => {
-  nextToken = line;
-}).on('close', () => process.exit(0));
 client.connect();

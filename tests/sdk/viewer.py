@@ -1,6 +1,6 @@
 """A viewer on the official Python client: prints every event as a line of JSON.
 
-usage: viewer.py URL TOKEN [BROADCAST]; a line on stdin: a new token for the next refresh.
+usage: viewer.py URL TOKEN [BROADCAST]; answers `token_asked` with the next line of stdin.
 """
 
 import asyncio
@@ -51,11 +51,11 @@ class Events(ClientEventHandler):
 
 async def main():
     url, token, *broadcast = sys.argv[1:]
-    latest = [token]
+    tokens = asyncio.Queue()
 
     async def get_token():
         show("token_asked")
-        return latest[0]
+        return await tokens.get()
 
     client = Client(
         url,
@@ -70,7 +70,7 @@ async def main():
     await client.connect()
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        latest[0] = line.strip()
+        tokens.put_nowait(line.strip())
 
 
 asyncio.run(main())
