@@ -1,5 +1,6 @@
 //! The command line: stdout is data, stderr is everything else.
 
+mod bench;
 mod completions;
 mod config;
 mod doctor;
@@ -40,6 +41,9 @@ enum Command {
     Config(config::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchReference(bench::ReferenceArgs),
 }
 
 impl Command {
@@ -52,6 +56,8 @@ impl Command {
             Self::Config(args) => config::run(&args),
             Self::Openapi(args) => openapi::run(&args),
             Self::Completions(args) => completions::run(&args),
+            Self::Bench(args) => in_runtime(bench::run(args)),
+            Self::BenchReference(args) => in_runtime(bench::serve_reference(args)),
         }
     }
 }
