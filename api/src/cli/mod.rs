@@ -1,5 +1,6 @@
 //! The command line: stdout is data, stderr is everything else.
 
+mod bench;
 mod completions;
 mod config;
 mod demo;
@@ -44,6 +45,9 @@ enum Command {
     Replay(replay::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchReference(bench::ReferenceArgs),
 }
 
 impl Command {
@@ -58,6 +62,8 @@ impl Command {
             Self::Replay(args) => in_runtime(replay::run(args)),
             Self::Openapi(args) => openapi::run(&args),
             Self::Completions(args) => Ok(completions::run(&args)),
+            Self::Bench(args) => in_runtime(bench::run(args)),
+            Self::BenchReference(args) => in_runtime(bench::serve_reference(args)),
         }
     }
 }
