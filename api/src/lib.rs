@@ -4,9 +4,12 @@ pub mod auth;
 #[cfg(test)]
 mod bless;
 pub mod broadcaster;
+pub mod cli;
+pub mod compose;
 pub mod config;
+pub mod demo;
 pub mod extract;
-pub mod intake;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod ops;

@@ -11,8 +11,6 @@ pub const HTTP_REQUESTS: &str = "onair_http_requests_total";
 pub const HTTP_SECONDS: &str = "onair_http_request_seconds";
 /// Orders refused by the rate limit.
 pub const RATE_LIMITED: &str = "onair_orders_rate_limited_total";
-/// Orders answered, by outcome.
-pub const ORDERS: &str = "onair_order_requests_total";
 /// Connections that are open.
 pub const CONNECTIONS: &str = "onair_http_connections";
 /// Handlers that panicked.
@@ -27,7 +25,6 @@ pub fn describe() {
         "How long HTTP requests took, by route"
     );
     describe_counter!(RATE_LIMITED, "Orders refused by the limit per viewer");
-    describe_counter!(ORDERS, "Orders asked for, by outcome");
     describe_gauge!(CONNECTIONS, "HTTP connections that are open");
     describe_counter!(PANICS, "Requests that ended in a panic; a defect, must read 0");
 }
@@ -48,11 +45,6 @@ pub fn http_request(route: &str, status: StatusCode, elapsed: Duration) {
 /// One order was refused by the rate limit.
 pub fn rate_limited() {
     counter!(RATE_LIMITED).increment(1);
-}
-
-/// One order was answered.
-pub fn order(outcome: &'static str) {
-    counter!(ORDERS, "outcome" => outcome).increment(1);
 }
 
 /// A connection was opened (`1.0`) or closed (`-1.0`).

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
+use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::extract::rate::OrderRate;
-use crate::intake::{Broadcasting, Ordering};
 use crate::ops::readiness::Readiness;
 
 /// The parts that an api process is made of.
 pub struct App {
-    /// Places orders.
-    pub ordering: Arc<dyn Ordering>,
-    /// Carries commands out.
-    pub broadcasting: Arc<dyn Broadcasting>,
+    /// The entrance of every command.
+    pub intake: Arc<Intake>,
     /// Orders, as the log knows them.
     pub order_book: Arc<dyn OrderBook>,
     /// Broadcasts and spotlights, as the log knows them.
@@ -28,7 +26,7 @@ pub struct App {
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
     /// Pseudonyms of viewers.
     pub pseudonyms: PseudonymKey,
     /// The time.

@@ -76,6 +76,8 @@ impl Claims {
         if self.name.as_ref().is_some_and(|name| name.chars().count() > NAME_MAX_CHARS) {
             return Err(TokenError::Invalid("has a name that is too long"));
         }
-        Ok(Caller { seller, subject, name: self.name, role, anonymous: false })
+        let expires_at =
+            chrono::DateTime::from_timestamp(self.exp, 0).unwrap_or(domain::Timestamp::MAX_UTC);
+        Ok(Caller { seller, subject, name: self.name, role, anonymous: false, expires_at })
     }
 }

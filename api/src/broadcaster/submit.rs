@@ -1,12 +1,13 @@
 //! A host's command on its way: its id, its answer.
 
-use domain::command::Command;
-use domain::ids::{BroadcastId, CommandId, SpotlightId, StreamKey, derive_id};
+use commands::intake::HostRefusal;
+use domain::command::{Command, CommandRecord};
+use domain::ids::{BroadcastId, CommandId, CorrelationId, SpotlightId, StreamKey, derive_id};
 use domain::views::{BroadcastView, SpotlightView};
+use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::extract::{Caller, trace};
-use crate::intake::{CommandAnswer, CommandRequest};
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -32,26 +33,46 @@ pub async fn submit(
     command_id: Uuid,
     command: Command,
 ) -> Result<(), Problem> {
-    let request = CommandRequest {
+    let record = CommandRecord {
         command_id: CommandId(command_id),
         seller: caller.seller.clone(),
         key,
-        actor: caller.actor(app),
-        command,
+        correlation: CorrelationId(command_id),
+        causation: None,
         traceparent: trace::current().map(|trace| trace.traceparent),
+        actor: caller.actor(app),
+        issued_at: app.clock.now(),
+        command,
     };
-    match app.broadcasting.submit(request).await? {
-        CommandAnswer::Done => Ok(()),
-        CommandAnswer::Refused { code, detail, remaining } => {
-            Err(refused(&code, detail, remaining))
-        }
-        CommandAnswer::Pending => Err(Problem::new(Code::DecisionPending)),
-        CommandAnswer::Unavailable => Err(Problem::new(Code::StockUnavailable)),
+    // from the gate to the log it outlives a client that hangs up (design §2)
+    let intake = Arc::clone(&app.intake);
+    let submitted = app.tasks.spawn(async move { intake.submit(record).await });
+    match submitted.await.map_err(Problem::internal)? {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(refused(refusal)),
     }
 }
 
-/// A business *no* as a problem.
-pub fn refused(code: &str, detail: String, remaining: Option<i64>) -> Problem {
+/// Why a command was not carried out, as a problem.
+fn refused(refusal: HostRefusal) -> Problem {
+    let detail = refusal.to_string();
+    match refusal {
+        HostRefusal::NotFound => Problem::new(Code::NotFound).detail(detail),
+        HostRefusal::Refused { code, detail } => said_no(&code, detail),
+        HostRefusal::BelowCommitted { remaining } => {
+            Problem::new(Code::BelowCommitted).detail(detail).with("remaining", remaining)
+        }
+        HostRefusal::StockUnavailable | HostRefusal::LogUnavailable => {
+            Problem::new(Code::StockUnavailable)
+        }
+        HostRefusal::OutcomeUnknown => Problem::new(Code::OutcomeUnknown),
+        HostRefusal::DecisionPending => Problem::new(Code::DecisionPending),
+        HostRefusal::Parked => Problem::internal("a host's command was parked"),
+    }
+}
+
+/// A business *no* of the log as a problem.
+fn said_no(code: &str, detail: String) -> Problem {
     let known = match code {
         "not_found" => return Problem::new(Code::NotFound).detail(detail),
         "unknown_sku" => return Problem::field("/sku", detail),
@@ -67,11 +88,7 @@ pub fn refused(code: &str, detail: String, remaining: Option<i64>) -> Problem {
         "already_ended" => Code::AlreadyEnded,
         other => return Problem::internal(format!("the log refused with {other}: {detail}")),
     };
-    let problem = Problem::new(known).detail(detail);
-    match remaining {
-        Some(remaining) => problem.with("remaining", remaining),
-        None => problem,
-    }
+    Problem::new(known).detail(detail)
 }
 
 /// A broadcast of the caller's seller.

@@ -22,8 +22,10 @@ pub use settings::SettingArgs;
 /// The order, stock and real-time backend of live commerce.
 #[derive(Debug, Parser)]
 #[command(name = "onair", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, or the verdict is good; 1 the verdict is bad; 2 usage, \
-    configuration or an unknown id; 3 something it depends on cannot be reached.")]
+#[command(
+    after_help = "Exit codes: 0 done, or the verdict is good; 1 the verdict is bad; 2 usage, \
+    configuration or an unknown id; 3 something it depends on cannot be reached."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,9 +56,7 @@ impl Command {
     }
 }
 
-fn in_runtime(
-    work: impl Future<Output = Result<Verdict, CliError>>,
-) -> Result<Verdict, CliError> {
+fn in_runtime(work: impl Future<Output = Result<Verdict, CliError>>) -> Result<Verdict, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -99,9 +99,6 @@ impl Config {
         if self.kafka.partitions < 1 || self.kafka.replication < 1 {
             return mix("kafka: partitions and replication are at least 1".to_owned());
         }
-        if self.payment.simulated_approve_percent > 100 {
-            return mix("payment.simulated_approve_percent: at most 100".to_owned());
-        }
         if self.http.request_seconds == 0 || self.postgres.connections == 0 {
             return mix("http.request_seconds and postgres.connections are at least 1".to_owned());
         }

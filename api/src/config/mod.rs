@@ -169,17 +169,11 @@ pub struct PaymentConfig {
     pub final_seconds: u32,
     /// How long the simulated provider takes.
     pub simulated_delay_milliseconds: u32,
-    /// How many of 100 attempts with `sim_ok` the simulated provider approves.
-    pub simulated_approve_percent: u8,
 }
 
 impl Default for PaymentConfig {
     fn default() -> Self {
-        Self {
-            final_seconds: 120,
-            simulated_delay_milliseconds: 50,
-            simulated_approve_percent: 100,
-        }
+        Self { final_seconds: 120, simulated_delay_milliseconds: 50 }
     }
 }
 

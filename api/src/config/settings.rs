@@ -168,12 +168,6 @@ pub const SETTINGS: &[Setting] = &[
         "How long the simulated provider takes.",
     ),
     setting(
-        "payment.simulated_approve_percent",
-        "ONAIR_PAYMENT_SIMULATED_APPROVE_PERCENT",
-        Number,
-        "How many of 100 payments by sim_ok the simulated provider approves.",
-    ),
-    setting(
         "webhooks.allow_private",
         "ONAIR_WEBHOOKS_ALLOW_PRIVATE",
         Flag,

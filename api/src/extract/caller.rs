@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use domain::Timestamp;
 use domain::actor::{Actor, Role};
 use domain::ids::{SellerId, ViewerId};
 
@@ -26,6 +27,8 @@ pub struct Caller {
     pub role: Role,
     /// Whether the token was given out by `join` to somebody without one: it watches and likes.
     pub anonymous: bool,
+    /// Until when the token is valid.
+    pub expires_at: Timestamp,
 }
 
 impl Caller {
@@ -51,6 +54,7 @@ impl Caller {
             name: None,
             role,
             anonymous: false,
+            expires_at: Timestamp::UNIX_EPOCH,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The body of an order, from JSON to domain types.
 
+use commands::process::SIM_METHODS;
 use domain::ids::{Sku, SpotlightId};
 use domain::limits::{ORDER_LINES_MAX, ORDER_UNITS_MAX, PAYMENT_METHOD_MAX_CHARS};
 use domain::line::{Line, Lines};
@@ -13,17 +14,7 @@ use crate::problem::Problem;
 /// The provider of every order.
 pub const PROVIDER: &str = "simulated";
 /// The method of an order that names none.
-pub const METHOD_DEFAULT: &str = "sim_ok";
-/// The methods of the simulated provider.
-pub const METHODS: [&str; 7] = [
-    "sim_ok",
-    "sim_decline_hard",
-    "sim_decline_soft",
-    "sim_unknown",
-    "sim_late",
-    "sim_twice",
-    "sim_never",
-];
+pub const METHOD_DEFAULT: &str = SIM_METHODS[0];
 
 /// An order to be placed.
 #[derive(Debug)]
@@ -68,10 +59,10 @@ pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
 
 fn method(value: &Value) -> Result<String, String> {
     let method = values::text(value, PAYMENT_METHOD_MAX_CHARS)?;
-    if METHODS.contains(&method.as_str()) {
+    if SIM_METHODS.contains(&method.as_str()) {
         return Ok(method);
     }
-    Err(format!("is not one of {}", METHODS.join(", ")))
+    Err(format!("is not one of {}", SIM_METHODS.join(", ")))
 }
 
 fn lines(form: &mut Form<'_>) -> Option<Lines> {

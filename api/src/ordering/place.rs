@@ -7,14 +7,16 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use commands::intake::{OrderRequest, PlaceRefusal};
+use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
+use domain::personal::Personal;
+use serde_json::json;
 
 use super::input;
 use crate::extract::body::ORDER_BODY_MAX_BYTES;
 use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
-use crate::extract::{JsonBody, Key, Viewer, trace};
-use crate::intake::{OrderAnswer, OrderRequest};
-use crate::metrics;
+use crate::extract::{Caller, JsonBody, Key, Viewer, trace};
 use crate::problem::{Code, Problem};
 use crate::responses::Refusals;
 use crate::state::App;
@@ -46,91 +48,84 @@ pub async fn place(
     JsonBody(body): JsonBody<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
     app.order_rate.check(&caller)?;
-    let new = input::new_order(&body)?;
-    let request = OrderRequest {
+    let request = request(&app, caller, key, input::new_order(&body)?);
+    // from the take to the acknowledgement it outlives a client that hangs up (design §2)
+    match app.intake.place_order_tracked(&app.tasks, request).await {
+        Ok(placed) => accepted(OrderBody::from(placed.order), placed.replayed),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+fn request(app: &App, caller: Caller, key: String, new: input::NewOrder) -> OrderRequest {
+    let method = new.payment.as_ref().map(|choice| choice.method.as_str());
+    let extra = json!([new.reference, new.metadata]);
+    let fingerprint =
+        Fingerprint::of_order(new.spotlight, new.offer_version, &new.lines, method, &extra);
+    OrderRequest {
+        viewer_ref: app.pseudonyms.viewer_ref(&caller.seller, &caller.subject),
         seller: caller.seller,
-        viewer: caller.subject,
-        name: caller.name,
-        key,
+        viewer: caller.subject.clone(),
         spotlight: new.spotlight,
         offer_version: new.offer_version,
         lines: new.lines,
         payment: new.payment,
-        reference: new.reference,
-        metadata: new.metadata,
-        received_at: app.clock.now(),
+        key,
+        fingerprint,
+        personal: Personal {
+            viewer: Some(caller.subject),
+            name: caller.name,
+            reference: new.reference,
+            metadata: new.metadata,
+            ..Personal::default()
+        },
         traceparent: trace::current().map(|trace| trace.traceparent),
-    };
-    // from the take to the acknowledgement it outlives a client that hangs up (design §2)
-    let ordering = Arc::clone(&app.ordering);
-    let placed = app.tasks.spawn(async move { ordering.place(request).await });
-    answer(placed.await.map_err(Problem::internal)??)
+    }
 }
 
-fn answer(answer: OrderAnswer) -> Result<Response, Problem> {
-    metrics::order(outcome(&answer));
-    let problem = match answer {
-        OrderAnswer::Accepted { accepted, replayed } => {
-            return accepted_response(OrderBody::from(*accepted), replayed);
-        }
-        OrderAnswer::SoldOut { remaining } => {
+fn refused(refusal: PlaceRefusal) -> Problem {
+    match refusal {
+        PlaceRefusal::SoldOut { remaining } => {
             Problem::new(Code::SoldOut).with("remaining", remaining)
         }
-        OrderAnswer::UnknownSku(sku) => {
-            return Err(Problem::field("/lines", format!("name {sku}, which the spotlight lacks")));
+        PlaceRefusal::UnknownSku { sku } => {
+            Problem::field("/lines", format!("name {sku}, which the spotlight does not have"))
         }
-        OrderAnswer::NotOpen { opens_at } => Problem::new(Code::NotOpen).with("opens_at", opens_at),
-        OrderAnswer::Paused => Problem::new(Code::Paused),
-        OrderAnswer::Closed => Problem::new(Code::Closed),
-        OrderAnswer::OverLimit { limit, open_order } => {
+        PlaceRefusal::NotOpen { opens_at } => {
+            Problem::new(Code::NotOpen).with("opens_at", opens_at)
+        }
+        PlaceRefusal::Paused => Problem::new(Code::Paused),
+        PlaceRefusal::Closed => Problem::new(Code::Closed),
+        PlaceRefusal::OverLimit { limit, open_order } => {
             let problem = Problem::new(Code::OverLimit).with("per_viewer_limit", limit);
             match open_order {
                 Some(order) => problem.location(&location(order)),
                 None => problem,
             }
         }
-        OrderAnswer::OfferChanged { offer } => {
-            Problem::new(Code::OfferChanged).with("offer", OfferBody::from(offer))
+        PlaceRefusal::OfferChanged { offer } => {
+            Problem::new(Code::OfferChanged).with("offer", OfferBody::from(offer.offer))
         }
-        OrderAnswer::KeyReused => Problem::new(Code::IdempotencyKeyReused),
-        OrderAnswer::InFlight => Problem::new(Code::IdempotencyInFlight).retry_after(1),
-        OrderAnswer::NotFound => Problem::not_found("spotlight"),
-        OrderAnswer::StockUnavailable => Problem::new(Code::StockUnavailable),
-        OrderAnswer::OutcomeUnknown { order } => {
+        PlaceRefusal::KeyReused => Problem::new(Code::IdempotencyKeyReused),
+        PlaceRefusal::InFlight => Problem::new(Code::IdempotencyInFlight).retry_after(1),
+        PlaceRefusal::NotFound => Problem::not_found("spotlight"),
+        PlaceRefusal::StockUnavailable | PlaceRefusal::LogUnavailable => {
+            Problem::new(Code::StockUnavailable)
+        }
+        PlaceRefusal::OutcomeUnknown { order } => {
             Problem::new(Code::OutcomeUnknown).location(&location(order))
         }
-    };
-    Err(problem)
+    }
 }
 
 fn location(order: OrderId) -> String {
     format!("/v1/orders/{order}")
 }
 
-fn accepted_response(order: OrderBody, replayed: bool) -> Result<Response, Problem> {
+fn accepted(order: OrderBody, replayed: bool) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&order.location()).map_err(Problem::internal)?;
     let mut response = (StatusCode::ACCEPTED, [(LOCATION, location)], Json(order)).into_response();
     if replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
-}
-
-const fn outcome(answer: &OrderAnswer) -> &'static str {
-    match answer {
-        OrderAnswer::Accepted { replayed: false, .. } => "accepted",
-        OrderAnswer::Accepted { replayed: true, .. } => "replayed",
-        OrderAnswer::SoldOut { .. } => "sold_out",
-        OrderAnswer::UnknownSku(_) => "unknown_sku",
-        OrderAnswer::NotOpen { .. } => "not_open",
-        OrderAnswer::Paused => "paused",
-        OrderAnswer::Closed => "closed",
-        OrderAnswer::OverLimit { .. } => "over_limit",
-        OrderAnswer::OfferChanged { .. } => "offer_changed",
-        OrderAnswer::KeyReused => "key_reused",
-        OrderAnswer::InFlight => "in_flight",
-        OrderAnswer::NotFound => "not_found",
-        OrderAnswer::StockUnavailable => "stock_unavailable",
-        OrderAnswer::OutcomeUnknown { .. } => "outcome_unknown",
-    }
 }

@@ -11,7 +11,7 @@ use domain::ports::OrderQuery;
 use domain::views::OrderView;
 
 use crate::extract::{Caller, HostOrViewer, Id, Params};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::responses::Refusals;
 use crate::state::App;
 use crate::wire::{OrderBody, OrderList};
@@ -46,12 +46,10 @@ async fn known(app: &App, id: OrderId) -> Result<Found, Problem> {
         }
         (_, Some(accepted)) => Ok(Found { order: accepted.order, receipt: accepted.receipt }),
         (Ok(None), None) => {
-            let events = app.reader.load(&[StreamId::order(id)]).await?;
-            if events.is_empty() {
-                return Err(Problem::not_found("order"));
-            }
-            // the log has it and the order book is behind: it will have it in a moment
-            Err(Problem::new(Code::DecisionPending).location(&format!("/v1/orders/{id}")))
+            let events = app.reader.load(&[StreamId::order(id), StreamId::reservation(id)]).await?;
+            let order = events.iter().fold(None, projections::order_book::fold);
+            let order = order.ok_or_else(|| Problem::not_found("order"))?;
+            Ok(Found { order, receipt: None })
         }
         (Err(error), None) => Err(error.into()),
     }

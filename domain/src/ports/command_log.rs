@@ -66,7 +66,7 @@ pub enum ConsumerEvent {
 
 /// One member of the group of writers.
 #[async_trait]
-pub trait CommandConsumer: Send {
+pub trait CommandConsumer: Send + Sync {
     /// Waits until something is there, then returns what is waiting, at most `max` records; it
     /// never waits for more. Dropping the future before it is ready loses nothing.
     ///

@@ -1,13 +1,20 @@
 //! The fold of one key into what a room shows: a broadcast's or a spotlight's part of it.
 
+use std::collections::BTreeSet;
+
 use domain::envelope::{Position, Recorded};
-use domain::ids::BroadcastId;
+use domain::event::Event;
+use domain::ids::{BroadcastId, Sku};
+use domain::ledger::ledger_deltas;
 use domain::spotlight::SpotlightStatus;
 use domain::views::{BroadcastView, SpotlightView};
 use serde_json::Value;
 
 use super::shape::{broadcast_state, difference, spotlight_state};
 use crate::sales_board::{fold_broadcast, fold_spotlight};
+
+/// The members of a spotlight that its own events change back and forth.
+const TURNING: [&str; 3] = ["status", "offer", "skus"];
 
 /// One key's part of its room.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +24,8 @@ pub struct RoomPart {
     applied: Position,
     shown: Option<Value>,
     shown_at: Position,
+    moved: BTreeSet<Sku>,
+    has_turned: bool,
 }
 
 impl RoomPart {
@@ -36,6 +45,8 @@ impl RoomPart {
             self.broadcast = fold_broadcast(self.broadcast.take(), recorded);
             self.spotlight = fold_spotlight(self.spotlight.take(), recorded);
             self.applied = recorded.position;
+            self.moved.extend(ledger_deltas(&recorded.event).into_iter().map(|delta| delta.sku));
+            self.has_turned |= matches!(recorded.event, Event::Spotlight(_));
         }
     }
 
@@ -57,17 +68,36 @@ impl RoomPart {
         spotlight.or_else(|| self.broadcast.as_ref().map(broadcast_state))
     }
 
-    /// What changed since it was shown last; all of it the first time.
+    /// What changed since it was shown last; all of it the first time. What changed and changed
+    /// back is in it too, because the room may hold the state of a position in between: another
+    /// process publishes whole states.
     pub fn change(&mut self) -> Option<Value> {
         let state = self.state()?;
-        let patch = match &self.shown {
+        let patch = match self.shown.take() {
             None => Some(state.clone()),
-            Some(shown) => difference(shown, &state),
+            Some(mut shown) => {
+                self.forget_moved(&mut shown);
+                difference(&shown, &state)
+            }
         };
         self.shown = Some(state);
+        self.moved.clear();
+        self.has_turned = false;
         if patch.is_some() {
             self.shown_at = self.applied;
         }
         patch
+    }
+
+    fn forget_moved(&self, shown: &mut Value) {
+        let Some(spotlight) = &self.spotlight else { return };
+        let path = format!("/spotlights/{}", spotlight.id);
+        let Some(members) = shown.pointer_mut(&path).and_then(Value::as_object_mut) else { return };
+        if self.has_turned {
+            members.retain(|name, _| !TURNING.contains(&name.as_str()));
+        }
+        if let Some(rows) = members.get_mut("inventory").and_then(Value::as_object_mut) {
+            rows.retain(|sku, _| !self.moved.iter().any(|moved| moved.as_str() == sku));
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! The parts of an api process.
+
+use std::sync::Arc;
+
+use commands::faults::Faults;
+use commands::intake::{Intake, IntakePorts, ReceiptSigner, Receipts, ReceiptsWorker};
+use domain::fingerprint::{PseudonymKey, keyed_hash};
+use domain::ports::{Clock, Ids};
+use secrecy::ExposeSecret;
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use super::adapters::{Gates, SocketTokens};
+use super::parts::Parts;
+use crate::auth::{Auth, Jwks, Keys};
+use crate::config::{Config, Secrets};
+use crate::extract::rate::OrderRate;
+use crate::live::{LiveLimits, LiveParts, LiveState};
+use crate::ops::Readiness;
+use crate::state::App;
+
+/// What handlers and sockets need beside the adapters.
+pub(super) struct Around<'a> {
+    pub config: &'a Config,
+    pub secrets: &'a Secrets,
+    pub node: &'a str,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub faults: Faults,
+    pub readiness: Arc<Readiness>,
+}
+
+impl Around<'_> {
+    pub(super) fn auth(&self) -> Result<Arc<Auth>, StartError> {
+        let installation = self.secrets.installation.expose_secret();
+        let keys = match (&self.secrets.tokens, &self.config.auth.jwks_url) {
+            (None, Some(url)) => Keys::Jwks(Jwks::new(url.clone())?),
+            (tokens, _) => {
+                let secret = tokens.as_ref().unwrap_or(&self.secrets.installation);
+                Keys::Hs256(secret.expose_secret().to_vec())
+            }
+        };
+        Ok(Arc::new(Auth::new(keys, installation)))
+    }
+
+    fn pseudonyms(&self) -> PseudonymKey {
+        PseudonymKey::from_secret(self.secrets.installation.expose_secret())
+    }
+
+    pub(super) fn app(&self, parts: &Parts, auth: &Arc<Auth>) -> (Arc<App>, ReceiptsWorker) {
+        let seed = keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
+        let signer = Arc::new(ReceiptSigner::from_seed(&seed));
+        let (receipts, worker) = Receipts::new(signer, Arc::clone(&parts.accepted));
+        let ports = IntakePorts {
+            gate: Arc::clone(&parts.gate),
+            log: Arc::clone(&parts.log),
+            accepted: Arc::clone(&parts.accepted),
+            events: Arc::clone(&parts.reader),
+            rebuilder: Arc::new(Gates(Arc::clone(&parts.rebuilder))),
+            read_models: parts.models.clone(),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            faults: self.faults.clone(),
+        };
+        let app = App {
+            intake: Arc::new(Intake::new(ports, self.node, receipts)),
+            order_book: Arc::clone(&parts.orders),
+            sales_board: Arc::clone(&parts.board),
+            gate: Arc::clone(&parts.gate),
+            accepted: Arc::clone(&parts.accepted),
+            reader: Arc::clone(&parts.reader),
+            auth: Arc::clone(auth),
+            pseudonyms: self.pseudonyms(),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            order_rate: OrderRate::default(),
+            tasks: TaskTracker::new(),
+            readiness: Arc::clone(&self.readiness),
+            public_url: self.config.public_url.clone(),
+        };
+        (Arc::new(app), worker)
+    }
+
+    pub(super) fn live(&self, parts: &Parts, auth: &Arc<Auth>) -> Arc<LiveState> {
+        LiveState::new(LiveParts {
+            bus: Arc::clone(&parts.bus),
+            board: Arc::clone(&parts.board),
+            orders: Arc::clone(&parts.orders),
+            verifier: Arc::new(SocketTokens(Arc::clone(auth))),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            pseudonyms: self.pseudonyms(),
+            allowed_origins: self.config.allowed_origins.clone(),
+            limits: LiveLimits::default(),
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! A process of a cluster: PostgreSQL, Redis and Kafka.
+
+use std::sync::Arc;
+
+use commands::log::kafka::{
+    GroupProtocol, KafkaCommandConsumer, KafkaCommandLog, KafkaParkedPublisher, ProducerSettings,
+    WRITER_GROUP,
+};
+use commands::log::topics::Topics;
+use commands::relay::KafkaEventPublisher;
+use commands::store::{self, StoreOptions};
+use commands::writer::ParkedPublisher;
+use domain::ports::{
+    Clock, CommandConsumer, CommandLog, EventPublisher, EventReader, EventStore, Ids, PortError,
+};
+use projections::consumer::by_position::ReadModel;
+use projections::consumer::{self, KafkaEventLog};
+use projections::read_model;
+use projections::stock_counter::{RebuildPorts, Rebuilder, RedisAcceptedOrders, RedisGate};
+use projections::viewer_feed::{FeedLimits, RedisFeedBus};
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use super::adapters::Models;
+use super::parts::{Kafka, Parts, Wire};
+use crate::config::{ClusterUrls, Config, Role};
+
+/// What groups of consumers are called before their own name.
+const GROUP_PREFIX: &str = "onair-";
+/// What the feed's keys in Redis begin with.
+const FEED_PREFIX: &str = "onair";
+
+pub(super) async fn parts(
+    config: &Config,
+    urls: &ClusterUrls,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    tasks: &TaskTracker,
+) -> Result<Parts, StartError> {
+    let (store, reader) = open_store(config, &clock).await?;
+    let models = read_model::open(&urls.database).await?;
+    let topics = Topics::prefixed(&config.kafka.topic_prefix);
+    let producer = ProducerSettings::default();
+    let log: Arc<dyn CommandLog> =
+        Arc::new(KafkaCommandLog::connect(&urls.kafka, &topics.commands, producer)?);
+    let nodes: Vec<String> = urls.redis.split(',').map(|url| url.trim().to_owned()).collect();
+    let gate = Arc::new(RedisGate::connect(&nodes).await?);
+    let limits = FeedLimits::default();
+    let bus =
+        RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::clone(&ids), tasks).await?;
+    let rebuilder = Rebuilder::new(RebuildPorts {
+        gate: gate.clone(),
+        reader: Arc::clone(&reader),
+        log: Arc::clone(&log),
+        ids,
+        clock: Arc::clone(&clock),
+    });
+    let group_prefix = format!("{}{GROUP_PREFIX}", config.kafka.topic_prefix);
+    Ok(Parts {
+        event_log: Arc::new(KafkaEventLog::new(
+            urls.kafka.clone(),
+            topics.events.clone(),
+            group_prefix,
+            consumer::GroupProtocol::default(),
+        )),
+        reader,
+        store,
+        log,
+        gate,
+        accepted: Arc::new(RedisAcceptedOrders::connect(&nodes).await?),
+        models: Arc::new(Models {
+            orders: ReadModel::order_book(Arc::clone(&models.orders)),
+            board: ReadModel::sales_board(Arc::clone(&models.board)),
+            clock,
+        }),
+        orders: models.orders,
+        board: models.board,
+        bus: Arc::new(bus),
+        rebuilder: Arc::new(rebuilder),
+        wire: Wire::Kafka(kafka(config, urls, &topics)?),
+    })
+}
+
+type Opened = (Option<Arc<dyn EventStore>>, Arc<dyn EventReader>);
+
+/// Only roles that write hold the store's writing end.
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
+    let options = StoreOptions { clock: Arc::clone(clock), readers: config.postgres.connections };
+    let writes = [Role::Writer, Role::Relay, Role::Process];
+    if writes.iter().any(|role| config.roles.contains(role)) {
+        let store = store::open(&config.database, &options).await?;
+        let reader: Arc<dyn EventReader> = store.clone();
+        Ok((Some(store), reader))
+    } else {
+        Ok((None, store::open_reader(&config.database, &options).await?))
+    }
+}
+
+fn kafka(config: &Config, urls: &ClusterUrls, topics: &Topics) -> Result<Kafka, StartError> {
+    let parked: Option<Arc<dyn ParkedPublisher>> = if config.roles.contains(&Role::Writer) {
+        Some(Arc::new(KafkaParkedPublisher::connect(&urls.kafka, &topics.parked)?))
+    } else {
+        None
+    };
+    let publisher: Option<Arc<dyn EventPublisher>> = if config.roles.contains(&Role::Relay) {
+        Some(Arc::new(KafkaEventPublisher::connect(&urls.kafka, &topics.events)?))
+    } else {
+        None
+    };
+    let (brokers, topic) = (urls.kafka.clone(), topics.commands.clone());
+    let group = format!("{}{WRITER_GROUP}", config.kafka.topic_prefix);
+    let join = move || -> Result<Box<dyn CommandConsumer>, PortError> {
+        let protocol = GroupProtocol::default();
+        Ok(Box::new(KafkaCommandConsumer::join(&brokers, &topic, &group, protocol)?))
+    };
+    Ok(Kafka { join: Box::new(join), parked, publisher })
+}

@@ -1,0 +1,54 @@
+//! Why a process does not start, or does not go on.
+
+use std::io;
+use std::net::SocketAddr;
+
+use commands::faults::UnknownFault;
+use commands::store::OpenError;
+use commands::writer::WriterError;
+use domain::ports::PortError;
+
+use crate::auth::JwksError;
+
+/// Why a process does not start, or does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The event store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Something it depends on.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The identity provider.
+    #[error(transparent)]
+    Jwks(#[from] JwksError),
+    /// A fail point.
+    #[error(transparent)]
+    Fault(#[from] UnknownFault),
+    /// A listener.
+    #[error("{address} cannot be listened on")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The command log is not the one that the store knows.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+}
+
+impl StartError {
+    /// Whether the settings are at fault, rather than something that cannot be reached.
+    pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Fault(_)
+                | Self::Listen { .. }
+                | Self::Store(
+                    OpenError::Scheme(_) | OpenError::Owned { .. } | OpenError::NotMigrated(_)
+                )
+        )
+    }
+}

@@ -1,0 +1,16 @@
+//! The composition root: adapters behind the ports, and the roles that run on them.
+
+mod adapters;
+mod app;
+mod checks;
+mod cluster;
+mod embedded;
+mod error;
+mod observe;
+mod parts;
+mod roles;
+mod running;
+
+pub use error::StartError;
+pub use observe::metrics_handle;
+pub use running::{Running, Stopped, start};

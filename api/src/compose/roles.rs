@@ -1,0 +1,210 @@
+//! The role loops of a process, as tracked tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::faults::Faults;
+use commands::intake::ReceiptsWorker;
+use commands::process::{self, ProcessConfig, ProcessPorts, SimulatedGateway};
+use commands::relay;
+use commands::writer::{self, WriterConfig, WriterPorts};
+use domain::envelope::Position;
+use domain::ports::{Clock, EventStore};
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::consumer::by_position;
+use projections::{stock_counter, viewer_feed};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+use super::adapters::Gates;
+use super::parts::{Parts, Wire};
+use crate::config::{Config, Role};
+
+/// How often the recorder of metrics tidies up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The running loops.
+pub(super) struct Roles {
+    pub tasks: TaskTracker,
+    pub stop: CancellationToken,
+    failed: watch::Sender<Option<Arc<StartError>>>,
+}
+
+/// What every loop needs.
+pub(super) struct Setting<'a> {
+    pub config: &'a Config,
+    pub node: &'a str,
+    pub clock: Arc<dyn Clock>,
+    pub faults: Faults,
+}
+
+impl Roles {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        Self { tasks, stop: CancellationToken::new(), failed: watch::Sender::new(None) }
+    }
+
+    /// Returns why a loop ended for good, once one has.
+    pub(super) async fn failure(&self) -> Option<Arc<StartError>> {
+        let mut failed = self.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(error) => error.clone(),
+            // the sender lives as long as this
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn spawn(
+        &self,
+        role: &'static str,
+        work: impl Future<Output = Result<(), StartError>> + Send + 'static,
+    ) {
+        let failed = self.failed.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = work.await {
+                tracing::error!(role, %error, "the role has stopped for good");
+                failed.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert_with(|| Arc::new(error));
+                    is_first
+                });
+            }
+        });
+    }
+
+    /// Signs receipts until the stop; only then does the queue's other end go away.
+    pub(super) fn receipts(&self, worker: ReceiptsWorker) {
+        self.tasks.spawn(worker.run(self.stop.clone()));
+    }
+
+    pub(super) fn upkeep(&self, handle: PrometheusHandle, clock: Arc<dyn Clock>) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            while stop.run_until_cancelled(clock.sleep(UPKEEP)).await.is_some() {
+                handle.run_upkeep();
+            }
+        });
+    }
+
+    /// Starts the loops of the configured roles.
+    pub(super) async fn start(
+        &self,
+        parts: &Parts,
+        setting: &Setting<'_>,
+    ) -> Result<(), StartError> {
+        let roles = &setting.config.roles;
+        if let Some(store) = &parts.store {
+            if roles.contains(&Role::Writer) {
+                self.writer(parts, store, setting)?;
+            }
+            if roles.contains(&Role::Relay) {
+                self.relay(parts, store, setting);
+            }
+            if roles.contains(&Role::Process) {
+                self.process(parts, store, setting);
+            }
+        }
+        if roles.contains(&Role::Project) {
+            self.read_models(parts, setting);
+            self.stock_counter(parts, setting).await?;
+            self.viewer_feed(parts, setting).await?;
+        }
+        Ok(())
+    }
+
+    fn writer(
+        &self,
+        parts: &Parts,
+        store: &Arc<dyn EventStore>,
+        setting: &Setting<'_>,
+    ) -> Result<(), StartError> {
+        let (consumer, parked) = match &parts.wire {
+            Wire::Memory(log) => (Box::new(log.consumer()) as Box<_>, None),
+            Wire::Kafka(kafka) => ((kafka.join)()?, kafka.parked.clone()),
+        };
+        let ports = WriterPorts {
+            store: Arc::clone(store),
+            consumer,
+            parked,
+            clock: Arc::clone(&setting.clock),
+            faults: setting.faults.clone(),
+        };
+        let work = writer::run(ports, WriterConfig::new(setting.node), self.stop.clone());
+        self.spawn("writer", async { Ok(work.await?) });
+        Ok(())
+    }
+
+    /// On one file the store is the log of events, and nothing is to be relayed.
+    fn relay(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
+        let Wire::Kafka(kafka) = &parts.wire else { return };
+        let Some(publisher) = kafka.publisher.clone() else { return };
+        let (store, clock) = (Arc::clone(store), Arc::clone(&setting.clock));
+        let owner = setting.node.to_owned();
+        self.tasks.spawn(relay::run(store, publisher, clock, owner, self.stop.clone()));
+    }
+
+    fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
+        let payment = &setting.config.payment;
+        let delay = Duration::from_millis(payment.simulated_delay_milliseconds.into());
+        let ports = ProcessPorts {
+            store: Arc::clone(store),
+            log: Arc::clone(&parts.log),
+            gate: Arc::clone(&parts.gate),
+            orders: Arc::clone(&parts.orders),
+            board: Arc::clone(&parts.board),
+            gateway: Arc::new(SimulatedGateway::new(Arc::clone(&setting.clock), delay)),
+            rebuilder: Arc::new(Gates(Arc::clone(&parts.rebuilder))),
+            clock: Arc::clone(&setting.clock),
+            faults: setting.faults.clone(),
+        };
+        let mut config = ProcessConfig::new(setting.node);
+        config.payment_final = Duration::from_secs(payment.final_seconds.into());
+        self.tasks.spawn(process::run(ports, config, self.stop.clone()));
+    }
+
+    fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {
+        let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
+        let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
+        self.tasks.spawn(async move {
+            let all = [&models.orders, &models.board];
+            by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
+        });
+    }
+
+    async fn stock_counter(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
+        self.tasks.spawn(stock_counter::run(
+            Arc::clone(&parts.gate),
+            Arc::clone(&parts.event_log),
+            Arc::clone(&parts.reader),
+            Arc::clone(&parts.rebuilder),
+            Arc::clone(&setting.clock),
+            self.after(parts).await?,
+            self.stop.clone(),
+        ));
+        Ok(())
+    }
+
+    async fn viewer_feed(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
+        let work = viewer_feed::run(
+            Arc::clone(&parts.event_log),
+            Arc::clone(&parts.reader),
+            Arc::clone(&parts.bus),
+            Arc::clone(&setting.clock),
+            self.after(parts).await?,
+            self.stop.clone(),
+        );
+        self.spawn("viewer_feed", async { Ok(work.await?) });
+        Ok(())
+    }
+
+    /// Where consumers begin that keep no place of their own. In one process gate and feed are
+    /// empty at the start: gates are rebuilt when they are asked for, rooms are filled from the
+    /// read models, so the past is not needed.
+    async fn after(&self, parts: &Parts) -> Result<Position, StartError> {
+        match &parts.wire {
+            Wire::Memory(_) => Ok(parts.reader.head().await?),
+            Wire::Kafka(_) => Ok(Position::START),
+        }
+    }
+}

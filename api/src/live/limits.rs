@@ -1,0 +1,68 @@
+//! Every limit of the sockets, by name.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Bytes of one inbound message.
+pub const INBOUND_BYTES_MAX: usize = 16 * 1_024;
+/// Channels of one connection.
+pub const CHANNELS_MAX: usize = 16;
+/// Commands of one connection per second; as many may come at once.
+pub const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Errors of one connection before it is closed.
+pub const ERRORS_MAX: u32 = 100;
+/// Connections of one viewer on one node.
+pub const CONNECTIONS_PER_VIEWER_MAX: usize = 5;
+/// Bytes of a personal stream that wait for one connection.
+pub const STREAM_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of replies that wait for one connection.
+pub const REPLY_BYTES_MAX: usize = 1_024 * 1_024;
+/// Patches that a room remembers for connections that are behind; further behind is a snapshot.
+pub const ROOM_PATCHES_MAX: usize = 64;
+/// Spotlights of a broadcast that a room is filled with.
+pub const ROOM_SPOTLIGHTS_MAX: usize = 100;
+/// Open orders in the data of a personal stream, of each status.
+pub const OPEN_ORDERS_MAX: usize = 50;
+/// Messages of a personal stream that are looked at for what the order book does not have yet.
+pub const OVERLAY_MESSAGES_MAX: u64 = 50;
+/// Bytes that a connection reads ahead.
+pub const READ_BUFFER_BYTES: usize = 1_024;
+
+/// What an operator or a test may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveLimits {
+    /// Connections of this node; more are refused with 503 before the upgrade.
+    pub connections: usize,
+    /// How often a connection is pinged.
+    pub ping_every: Duration,
+    /// How long the answer to a ping may take.
+    pub pong_within: Duration,
+    /// How long a connection may take to send its connect command.
+    pub connect_within: Duration,
+    /// How long one write may take.
+    pub write_within: Duration,
+    /// The time between two frames of a room; the first change goes out at once.
+    pub room_window: Duration,
+    /// How long a room is kept that nobody watches.
+    pub room_linger: Duration,
+    /// How long a connection outlives its token, so that a refresh may come.
+    pub expiry_grace: Duration,
+    /// How long closing all connections may take.
+    pub drain_within: Duration,
+}
+
+impl Default for LiveLimits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            ping_every: Duration::from_secs(25),
+            pong_within: Duration::from_secs(8),
+            connect_within: Duration::from_secs(10),
+            write_within: Duration::from_secs(20),
+            room_window: Duration::from_millis(50),
+            room_linger: Duration::from_mins(1),
+            expiry_grace: Duration::from_secs(25),
+            drain_within: Duration::from_secs(30),
+        }
+    }
+}
