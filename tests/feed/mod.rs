@@ -1,5 +1,12 @@
-//! The feed: what viewers see.
+//! The feed: what viewers see, on the bus and on the sockets.
+#![expect(clippy::indexing_slicing, reason = "tests panic")]
 
 mod bus;
+mod fold;
 mod harness;
+mod log;
 mod loss;
+mod role;
+mod sdk;
+mod sockets;
+mod stage;

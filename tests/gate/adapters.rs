@@ -26,7 +26,7 @@ impl Clock for TestClock {
     }
 }
 
-pub async fn memory() -> Arc<dyn StockGate> {
+pub fn memory() -> Arc<dyn StockGate> {
     Arc::new(MemoryGate::new(Arc::new(TestClock)))
 }
 

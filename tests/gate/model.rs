@@ -1,1 +1,391 @@
+//! Random operations give the same on Redis as on the state machine, and the same as the ledger.
 
+use std::collections::BTreeMap;
+
+use domain::admission::Admission;
+use domain::gate::{GateState, SnapshotFold, apply_events, load_snapshot};
+use domain::ids::ViewerRef;
+use domain::ledger::{Ledger, ledger_deltas};
+use domain::ports::{
+    Applied, Clock, EntryState, Loaded, Narrow, Narrowed, Narrowing, Take, TakeOutcome,
+};
+use domain::spotlight::VoidCause;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::adapters::{TestClock, redis};
+use super::story::{Story, sku, time, viewer};
+use super::suite::Gate;
+
+const ORDERS: usize = 6;
+const HOST_COMMANDS: usize = 5;
+/// Random sequences of one run.
+const CASES: u32 = 40;
+/// Operations of one sequence.
+const STEPS: usize = 60;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Take { order: usize, wrong_version: bool, other_body: bool },
+    Cancel(usize),
+    Narrow(usize),
+    CancelNarrow(usize),
+    Claim,
+    Reserve { order: usize, known: bool },
+    Fail { order: usize, of_known: bool },
+    Void { order: usize, known: bool },
+    Confirm(usize),
+    Release(usize),
+    EndNarrow(usize),
+    VoidNarrow(usize),
+    Resume,
+    Restock,
+    Repeat,
+    SkipOne,
+    Reopen,
+    Load,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let order = 0..ORDERS;
+    let host = 0..HOST_COMMANDS;
+    prop_oneof![
+        8 => (order.clone(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
+            |(order, wrong_version, other_body)| Step::Take { order, wrong_version, other_body }
+        ),
+        1 => order.clone().prop_map(Step::Cancel),
+        3 => host.clone().prop_map(Step::Narrow),
+        1 => host.clone().prop_map(Step::CancelNarrow),
+        1 => Just(Step::Claim),
+        5 => (order.clone(), prop::bool::weighted(0.85))
+            .prop_map(|(order, known)| Step::Reserve { order, known }),
+        1 => (order.clone(), any::<bool>())
+            .prop_map(|(order, of_known)| Step::Fail { order, of_known }),
+        2 => (order.clone(), any::<bool>()).prop_map(|(order, known)| Step::Void { order, known }),
+        2 => order.clone().prop_map(Step::Confirm),
+        2 => order.prop_map(Step::Release),
+        2 => host.clone().prop_map(Step::EndNarrow),
+        2 => host.prop_map(Step::VoidNarrow),
+        2 => Just(Step::Resume),
+        1 => Just(Step::Restock),
+        1 => Just(Step::Repeat),
+        1 => Just(Step::SkipOne),
+        1 => Just(Step::Reopen),
+        2 => Just(Step::Load),
+    ]
+}
+
+/// What the log has of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logged {
+    No,
+    Held,
+    Ended,
+}
+
+struct Both {
+    gate: Gate,
+    model: Option<GateState>,
+    story: Story,
+    /// What the log has and the gates have not been given: always empty but after a skip.
+    given: usize,
+    takes: Vec<Take>,
+    admissions: BTreeMap<usize, Admission>,
+    logged: Vec<Logged>,
+    narrows: Vec<Narrow>,
+    narrowed: BTreeMap<usize, Admission>,
+    epoch: u64,
+}
+
+fn untimed_admission(admission: Admission) -> Admission {
+    Admission { at: time(0), ..admission }
+}
+
+fn untimed(outcome: TakeOutcome) -> TakeOutcome {
+    match outcome {
+        TakeOutcome::Taken { admission, offer } => {
+            TakeOutcome::Taken { admission: untimed_admission(admission), offer }
+        }
+        TakeOutcome::SameAgain { mut entry, offer } => {
+            entry.admission = untimed_admission(entry.admission);
+            TakeOutcome::SameAgain { entry, offer }
+        }
+        other => other,
+    }
+}
+
+fn untimed_narrowed(outcome: Narrowed) -> Narrowed {
+    match outcome {
+        Narrowed::Done { admission } => Narrowed::Done { admission: untimed_admission(admission) },
+        Narrowed::SameAgain { mut entry } => {
+            entry.admission = untimed_admission(entry.admission);
+            Narrowed::SameAgain { entry }
+        }
+        other => other,
+    }
+}
+
+impl Both {
+    async fn new(gate: Gate, limit: Option<u32>) -> Self {
+        let mut story = Story { per_viewer_limit: limit, ..Story::new() };
+        story.open(&[("a", 6), ("b c", 3)]);
+        let wanted: [&[(&str, u32)]; ORDERS] = [
+            &[("a", 1)],
+            &[("a", 2), ("b c", 1)],
+            &[("b c", 2)],
+            &[("a", 3)],
+            &[("b c", 1), ("a", 1)],
+            &[("z", 1), ("a", 1)],
+        ];
+        let names: [ViewerRef; 2] = [viewer("ana maria"), viewer("bob")];
+        let takes = wanted.iter().enumerate().map(|(index, lines)| {
+            story.take_by(super::story::order(), names[index % 2].clone(), lines)
+        });
+        let takes = takes.collect();
+        let narrowings = [
+            Narrowing::Pause,
+            Narrowing::Reduce { sku: sku("a"), units: 2 },
+            Narrowing::ChangeOffer,
+            Narrowing::Pause,
+            Narrowing::Reduce { sku: sku("b c"), units: 9 },
+        ];
+        let narrows = narrowings.into_iter().map(|narrowing| story.narrow(narrowing)).collect();
+        let mut both = Self {
+            gate,
+            model: None,
+            story,
+            given: 0,
+            takes,
+            admissions: BTreeMap::new(),
+            logged: vec![Logged::No; ORDERS],
+            narrows,
+            narrowed: BTreeMap::new(),
+            epoch: 1,
+        };
+        both.give().await;
+        both
+    }
+
+    /// Gives both gates what the log has that they were not given.
+    async fn give(&mut self) {
+        let events = &self.story.events[self.given..];
+        let on_model = apply_events(&mut self.model, events);
+        let on_redis = self.gate.apply(self.story.spotlight, events).await.expect("answers");
+        assert_eq!(on_redis, on_model);
+        if matches!(on_model, Applied::Done { .. }) {
+            self.given = self.story.events.len();
+        }
+    }
+
+    fn model(&mut self) -> &mut GateState {
+        self.model.as_mut().expect("scheduled")
+    }
+
+    async fn step(&mut self, step: &Step) {
+        let now = TestClock.now();
+        match step {
+            Step::Take { order, wrong_version, other_body } => {
+                let mut take = self.takes[*order].clone();
+                take.offer_version = self.story.version + u32::from(*wrong_version);
+                if *other_body {
+                    take.fingerprint = domain::fingerprint::Fingerprint::of(b"other");
+                }
+                let on_model = self.model().take(&take, now);
+                let on_redis = self.gate.take(&take).await.expect("answers");
+                if let TakeOutcome::Taken { admission, .. } = &on_redis {
+                    self.admissions.insert(*order, *admission);
+                    self.takes[*order].fingerprint = take.fingerprint;
+                }
+                assert_eq!(untimed(on_redis), untimed(on_model));
+            }
+            Step::Cancel(order) => {
+                let entry = self.takes[*order].order.0;
+                self.cancel(entry).await;
+            }
+            Step::Narrow(index) => {
+                let narrow = self.narrows[*index].clone();
+                let on_model = self.model().narrow(&narrow, now);
+                let on_redis = self.gate.narrow(&narrow).await.expect("answers");
+                if let Narrowed::Done { admission } = &on_redis {
+                    self.narrowed.insert(*index, *admission);
+                }
+                assert_eq!(untimed_narrowed(on_redis), untimed_narrowed(on_model));
+            }
+            Step::CancelNarrow(index) => {
+                let entry = self.narrows[*index].entry;
+                self.cancel(entry).await;
+            }
+            Step::Claim => {
+                let zero = std::time::Duration::ZERO;
+                // both have taken before now, by their own clocks
+                let later = now + chrono::TimeDelta::milliseconds(1);
+                let mut on_model = self.model().claim_pending(zero, 99, later);
+                let mut on_redis = self.gate.claim_pending(zero, 99).await.expect("answers");
+                for claimed in [&mut on_model, &mut on_redis] {
+                    claimed.sort_by_key(|entry| entry.entry);
+                    for entry in claimed.iter_mut() {
+                        entry.admission = untimed_admission(entry.admission);
+                    }
+                }
+                assert_eq!(on_redis, on_model);
+            }
+            log => {
+                self.log(log).await;
+            }
+        }
+    }
+
+    async fn cancel(&mut self, entry: uuid::Uuid) {
+        let on_model = self.model().cancel_unsent(entry);
+        let on_redis = self.gate.cancel_unsent(self.story.spotlight, entry).await;
+        assert_eq!(on_redis.expect("answers"), on_model);
+    }
+
+    fn admission(&self, order: usize, known: bool) -> Admission {
+        match self.admissions.get(&order) {
+            Some(admission) if known => *admission,
+            _ => Admission { epoch: self.epoch, number: 99, at: time(9), offer_version: 1 },
+        }
+    }
+
+    async fn log(&mut self, step: &Step) {
+        match step {
+            Step::Reserve { order, known } if self.logged[*order] == Logged::No && *order != 5 => {
+                let admission = self.admission(*order, *known);
+                self.story.reserved(&self.takes[*order].clone(), admission);
+                self.logged[*order] = Logged::Held;
+            }
+            Step::Fail { order, of_known } if self.logged[*order] == Logged::No && *order != 5 => {
+                let (take, admission) =
+                    (self.takes[*order].clone(), self.admission(*order, *of_known));
+                self.story.accepted(&take, admission);
+                self.story.voided(take.order.0, admission, VoidCause::NotReserved);
+                self.logged[*order] = Logged::Ended;
+            }
+            Step::Void { order, known } => {
+                let admission = self.admission(*order, *known);
+                let entry = self.takes[*order].order.0;
+                self.story.voided(entry, admission, VoidCause::Duplicate);
+            }
+            Step::Confirm(order) if self.logged[*order] == Logged::Held => {
+                self.story.confirmed(&self.takes[*order].clone());
+                self.logged[*order] = Logged::Ended;
+            }
+            Step::Release(order) if self.logged[*order] == Logged::Held => {
+                self.story.released(&self.takes[*order].clone());
+                self.logged[*order] = Logged::Ended;
+            }
+            Step::EndNarrow(index) => {
+                let entry = self.narrows[*index].entry;
+                match &self.narrows[*index].narrowing {
+                    Narrowing::Reduce { sku, units } => {
+                        let units = i64::from(*units);
+                        self.story.adjusted(sku.as_str(), -units, Some(entry));
+                    }
+                    Narrowing::ChangeOffer => {
+                        self.story.repriced(entry);
+                    }
+                    _ => {
+                        self.story.paused(entry);
+                    }
+                }
+            }
+            Step::VoidNarrow(index) => {
+                if let Some(admission) = self.narrowed.get(index).copied() {
+                    self.story.voided(self.narrows[*index].entry, admission, VoidCause::Refused);
+                }
+            }
+            Step::Resume => {
+                self.story.resumed();
+            }
+            Step::Restock => {
+                self.story.adjusted("a", 2, None);
+            }
+            Step::Repeat => self.given = self.given.saturating_sub(3),
+            Step::SkipOne => {
+                self.story.resumed();
+                self.story.resumed();
+                let last = [self.story.events[self.story.events.len() - 1].clone()];
+                let on_model = apply_events(&mut self.model, &last);
+                let on_redis = self.gate.apply(self.story.spotlight, &last).await;
+                assert_eq!(on_redis.expect("answers"), on_model);
+            }
+            Step::Reopen => {
+                self.epoch += 1;
+                self.story.reopened(self.epoch);
+            }
+            Step::Load => return self.load().await,
+            _ => {}
+        }
+        self.give().await;
+    }
+
+    async fn load(&mut self) {
+        let mut fold = SnapshotFold::default();
+        let mut ledger = Ledger::default();
+        for recorded in &self.story.events {
+            fold.apply(recorded);
+            for delta in ledger_deltas(&recorded.event) {
+                ledger.apply(&delta);
+            }
+        }
+        let snapshot = fold.finish().expect("scheduled");
+        let on_model = load_snapshot(&mut self.model, &snapshot);
+        let on_redis = self.gate.load(&snapshot).await.expect("answers");
+        assert_eq!(on_redis, on_model);
+        if on_model != Loaded::Done {
+            return;
+        }
+        self.given = self.story.events.len();
+        assert!(snapshot.orders.iter().all(|order| order.state != EntryState::Pending));
+        let view = self.gate.view(self.story.spotlight).await.expect("answers").expect("loaded");
+        for (sku, row) in &ledger.rows {
+            let shown = view.inventory[sku];
+            let of_gate = (shown.limited_quantity, shown.held, shown.sold, shown.remaining);
+            assert_eq!(of_gate, (row.limit, row.held, row.confirmed, row.free()));
+        }
+    }
+
+    async fn agree(&mut self) {
+        let now = TestClock.now();
+        let spotlight = self.story.spotlight;
+        let on_redis = self.gate.view(spotlight).await.expect("answers");
+        assert_eq!(on_redis, self.model().view(now));
+        for (sku, shown) in on_redis.iter().flat_map(|view| &view.inventory) {
+            let parts = shown.remaining + shown.held + shown.sold;
+            assert_eq!(shown.limited_quantity, parts, "{sku}");
+        }
+        let on_redis = self.gate.sold_out(spotlight).await.expect("answers");
+        let on_model = self.model().sold_out(now);
+        assert_eq!(on_redis.is_some(), on_model.is_some());
+        if let (Some(on_redis), Some(on_model)) = (on_redis, on_model) {
+            assert_eq!(on_redis.remaining, on_model.remaining);
+            assert_eq!(on_redis.open, on_model.open);
+            assert_eq!(on_redis.orders, on_model.orders);
+        }
+    }
+}
+
+#[test]
+fn redis_does_what_the_state_machine_does() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("builds");
+    let mut runner =
+        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let steps = prop::collection::vec(step(), 1..STEPS);
+    let inputs = (prop::option::of(2_u32..5), steps);
+    let result = runner.run(&inputs, |(limit, steps)| {
+        runtime.block_on(async {
+            // a gate of its own: claims go over all of its spotlights
+            let mut both = Both::new(redis().await, limit).await;
+            for step in &steps {
+                both.step(step).await;
+                both.agree().await;
+            }
+        });
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}

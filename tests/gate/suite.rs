@@ -16,7 +16,7 @@ macro_rules! on_every_gate {
     ($module:ident: $($case:ident),* $(,)?) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $case() {
-                super::$case(crate::gate::adapters::memory().await).await;
+                super::$case(crate::gate::adapters::memory()).await;
             })*
         }
         mod redis {

@@ -145,7 +145,7 @@ async fn ends_what_was_not_reserved(gate: Gate) {
     apply(&gate, &story, &events).await;
     assert_eq!(shown(&gate, &story, "a").await, [3, 1, 2, 0]);
     let voided = story.voided(take.order.0, admission, VoidCause::NotReserved);
-    apply(&gate, &story, &[voided.clone()]).await;
+    apply(&gate, &story, std::slice::from_ref(&voided)).await;
     apply(&gate, &story, &[voided]).await;
     assert_eq!(shown(&gate, &story, "a").await, [3, 3, 0, 0]);
     let Ok(TakeOutcome::SameAgain { entry, .. }) = gate.take(&take).await else {

@@ -52,7 +52,7 @@ async fn acked_means_readable_in_order_in_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acked_means_readable_in_order_on_kafka() {
-    acked_means_readable_in_order(&OnKafka::new(3, GroupProtocol::Consumer).await).await;
+    acked_means_readable_in_order(&OnKafka::new(3, GroupProtocol::default()).await).await;
 }
 
 /// What was stored is not seen again; what was not is, at the same place.
@@ -88,7 +88,7 @@ async fn a_restart_goes_on_at_the_stored_offset_in_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_goes_on_at_the_stored_offset_on_kafka() {
-    let rig = OnKafka::new(1, GroupProtocol::Consumer).await;
+    let rig = OnKafka::new(1, GroupProtocol::default()).await;
     a_restart_goes_on_at_the_stored_offset(&rig).await;
 }
 
@@ -108,7 +108,7 @@ async fn start_outside_of_the_log_halts_in_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn start_outside_of_the_log_halts_on_kafka() {
-    start_outside_of_the_log_halts(&OnKafka::new(1, GroupProtocol::Consumer).await).await;
+    start_outside_of_the_log_halts(&OnKafka::new(1, GroupProtocol::default()).await).await;
 }
 
 /// Partitions go to whoever is there; nothing is skipped and what is repeated is the same.
@@ -152,14 +152,13 @@ async fn members_share_the_partitions_in_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_share_the_partitions_on_kafka() {
+async fn members_share_the_partitions_by_the_newer_protocol() {
     members_share_the_partitions(&OnKafka::new(4, GroupProtocol::Consumer).await, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_share_the_partitions_by_the_classic_protocol() {
-    let classic = GroupProtocol::Classic { session: std::time::Duration::from_secs(6) };
-    members_share_the_partitions(&OnKafka::new(4, classic).await, 4).await;
+async fn members_share_the_partitions_on_kafka() {
+    members_share_the_partitions(&OnKafka::new(4, GroupProtocol::default()).await, 4).await;
 }
 
 async fn too_large_is_refused(rig: &dyn Rig) {
@@ -181,5 +180,5 @@ async fn too_large_is_refused_in_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_large_is_refused_on_kafka() {
-    too_large_is_refused(&OnKafka::new(1, GroupProtocol::Consumer).await).await;
+    too_large_is_refused(&OnKafka::new(1, GroupProtocol::default()).await).await;
 }

@@ -81,7 +81,7 @@ impl Topic {
 
     pub fn log(&self) -> KafkaEventLog {
         let group = format!("{}-", self.topics.events);
-        KafkaEventLog::new(&self.brokers, &self.topics.events, group, GroupProtocol::Consumer)
+        KafkaEventLog::new(&self.brokers, &self.topics.events, group, GroupProtocol::default())
     }
 }
 

@@ -25,7 +25,7 @@ use crate::support::{eventually, required};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_whose_start_was_deleted_halts() {
-    let rig = OnKafka::new(1, GroupProtocol::Consumer).await;
+    let rig = OnKafka::new(1, GroupProtocol::default()).await;
     let records: Vec<CommandRecord> = (0..5).map(|number| record(key(1), number)).collect();
     for (_, answer) in append_all(rig.log().as_ref(), &records).await {
         answer.expect("acknowledged");
@@ -75,7 +75,7 @@ async fn a_full_queue_refuses_and_what_was_queued_stays_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_is_the_one_that_java_clients_choose() {
-    let rig = OnKafka::new(5, GroupProtocol::Consumer).await;
+    let rig = OnKafka::new(5, GroupProtocol::default()).await;
     let records: Vec<CommandRecord> = (0..40).map(|number| record(key(number), number)).collect();
     for (id, answer) in append_all(rig.log().as_ref(), &records).await {
         let key = key(id.0.as_u128()).to_string();
@@ -143,7 +143,7 @@ async fn a_parked_command_can_be_read_outside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_topic_that_lost_the_old_one_halts() {
     // the store knows an offset that the log has never had: the topic was made again
-    let rig = OnKafka::new(1, GroupProtocol::Consumer).await;
+    let rig = OnKafka::new(1, GroupProtocol::default()).await;
     let mut member = Member::join(&rig).await;
     let mut offsets = Offsets::from([(0, 1_000)]);
     let answer = tokio::time::timeout(LIMIT, member.step(&mut offsets, |_| true)).await;

@@ -16,7 +16,7 @@ use crate::support::eventually;
 async fn what_was_acknowledged_survives_and_the_rest_is_never_called_accepted() {
     let dir = tempfile::tempdir().expect("a folder");
     let servers = OwnServers::start(dir.path(), &["kafka"], &[]);
-    let rig = OnKafka::on(servers.setting("ONAIR_KAFKA"), 1, GroupProtocol::Consumer).await;
+    let rig = OnKafka::on(servers.setting("ONAIR_KAFKA"), 1, GroupProtocol::default()).await;
     let log = rig.log();
     let mut member = Member::join(&rig).await;
     let mut offsets = Offsets::new();

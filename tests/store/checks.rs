@@ -19,13 +19,13 @@ pub async fn stock_is_never_oversold(bed: Bed) {
     append(store, [show.scheduled(&[("a", 3), ("b", 1)])]).await;
     append(store, [show.reserved(order(), "ana", "a", 2)]).await;
     // the last unit goes, one more does not, also not in company
-    assert_conflict(store.append(&batch([show.reserved(order(), "bob", "a", 2)])).await);
+    assert_conflict(&store.append(&batch([show.reserved(order(), "bob", "a", 2)])).await);
     let two = [show.reserved(order(), "bob", "a", 1), show.reserved(order(), "eve", "a", 1)];
-    assert_conflict(store.append(&batch(two)).await);
+    assert_conflict(&store.append(&batch(two)).await);
     append(store, [show.reserved(order(), "bob", "a", 1)]).await;
-    assert_conflict(store.append(&batch([show.reserved(order(), "eve", "a", 1)])).await);
+    assert_conflict(&store.append(&batch([show.reserved(order(), "eve", "a", 1)])).await);
     // what is held cannot be taken out of the offer
-    assert_conflict(store.append(&batch([show.adjusted(2, "a", -1)])).await);
+    assert_conflict(&store.append(&batch([show.adjusted(2, "a", -1)])).await);
     append(store, [show.adjusted(2, "a", 1)]).await;
     append(store, [show.reserved(order(), "eve", "a", 1)]).await;
     assert_eq!(row(store, show, "a").await, LedgerRow { limit: 4, held: 4, confirmed: 0 });
@@ -40,7 +40,7 @@ pub async fn units_move_from_held_to_sold_or_back(bed: Bed) {
     append(store, [show.scheduled(&[("a", 3)])].into_iter().chain(held)).await;
     append(store, [show.confirmed(sold, "ana", "a", 2), show.released(back, "bob", "a", 1)]).await;
     assert_eq!(row(store, show, "a").await, LedgerRow { limit: 3, held: 0, confirmed: 2 });
-    assert_conflict(store.append(&batch([show.adjusted(2, "a", -2)])).await);
+    assert_conflict(&store.append(&batch([show.adjusted(2, "a", -2)])).await);
     append(store, [show.adjusted(2, "a", -1)]).await;
     assert_eq!(row(store, show, "a").await, LedgerRow { limit: 2, held: 0, confirmed: 2 });
 }
@@ -48,9 +48,9 @@ pub async fn units_move_from_held_to_sold_or_back(bed: Bed) {
 pub async fn stock_that_was_never_offered_cannot_be_held(bed: Bed) {
     let show = Show::new();
     let store = bed.store.as_ref();
-    assert_conflict(store.append(&batch([show.reserved(order(), "ana", "a", 1)])).await);
+    assert_conflict(&store.append(&batch([show.reserved(order(), "ana", "a", 1)])).await);
     append(store, [show.scheduled(&[("a", 1)])]).await;
-    assert_conflict(store.append(&batch([show.reserved(order(), "ana", "b", 1)])).await);
+    assert_conflict(&store.append(&batch([show.reserved(order(), "ana", "b", 1)])).await);
     assert!(store.ledger(Show::new().0).await.expect("reads").rows.is_empty());
 }
 
@@ -70,9 +70,9 @@ pub async fn a_limit_per_viewer_holds(bed: Bed) {
     store.append(&limited(show, 3, within)).await.expect("commits");
     assert_eq!(units().await, [(viewer("ana"), 3)].into());
     let above = batch([show.reserved(order(), "ana", "a", 1)]);
-    assert_conflict(store.append(&limited(show, 3, above)).await);
+    assert_conflict(&store.append(&limited(show, 3, above)).await);
     let at_once = batch([show.reserved(order(), "bob", "a", 4)]);
-    assert_conflict(store.append(&limited(show, 3, at_once)).await);
+    assert_conflict(&store.append(&limited(show, 3, at_once)).await);
 
     // what is sold still counts, what is given back does not
     let sold = batch([show.confirmed(first, "ana", "a", 2)]);
@@ -104,8 +104,8 @@ pub async fn a_sum_that_overflows_is_a_conflict(bed: Bed) {
     let store = bed.store.as_ref();
     append(store, [show.scheduled(&[("a", 5)])]).await;
     let within = [show.adjusted(2, "a", i64::MAX), show.adjusted(3, "a", i64::MAX)];
-    assert_conflict(store.append(&batch(within)).await);
-    assert_conflict(store.append(&batch([show.adjusted(2, "a", i64::MAX)])).await);
+    assert_conflict(&store.append(&batch(within)).await);
+    assert_conflict(&store.append(&batch([show.adjusted(2, "a", i64::MAX)])).await);
     append(store, [show.adjusted(2, "a", i64::MAX - 5)]).await;
     assert_eq!(row(store, show, "a").await.limit, i64::MAX);
 }
@@ -154,7 +154,7 @@ pub async fn a_refused_batch_leaves_nothing_behind(bed: Bed) {
     let mut by_stream = new();
     by_stream.events.push(Show::new().noted(7));
     for refused in [by_inbox, by_parked, by_stock, by_units, by_stream] {
-        assert_conflict(store.append(&refused).await);
+        assert_conflict(&store.append(&refused).await);
         assert_eq!(all(store).await, before);
         assert_eq!(row(store, show, "a").await, LedgerRow { limit: 5, held: 0, confirmed: 0 });
         assert!(store.units(show.0, &[viewer("ana")]).await.expect("reads").is_empty());

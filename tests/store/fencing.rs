@@ -75,9 +75,9 @@ pub async fn a_fence_that_contradicts_itself_is_a_conflict(bed: Bed) {
     let store = bed.store.as_ref();
     store.claim(made::TOPIC, 0, "w").await.expect("claims");
     store.append(&fenced([fence(0, 1, None, 5)])).await.expect("commits");
-    assert_conflict(store.append(&fenced([fence(0, 1, Some(5), 4)])).await);
+    assert_conflict(&store.append(&fenced([fence(0, 1, Some(5), 4)])).await);
     let twice = [fence(0, 1, Some(5), 6), fence(0, 1, Some(5), 7)];
-    assert_conflict(store.append(&fenced(twice)).await);
+    assert_conflict(&store.append(&fenced(twice)).await);
     assert_eq!(next_of(store, 0).await, Some(5));
 }
 

@@ -1,5 +1,7 @@
 //! The event store: one suite for every adapter, then what only one of them can show.
 
+#![expect(clippy::indexing_slicing, reason = "tests panic")]
+
 mod appending;
 mod bed;
 mod checks;

@@ -101,9 +101,9 @@ pub async fn a_lease_is_renewed_taken_over_and_fences_the_checkpoint(bed: Bed) {
     assert_eq!(two.checkpoint("process").await.expect("reads"), Position::START);
 
     // renewed before and after its end, it stays the same lease
-    bed.pass(seconds - 1).await;
+    bed.pass(seconds - 2).await;
     assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(1));
-    bed.pass(seconds - 1).await;
+    bed.pass(seconds - 2).await;
     assert_eq!(two.lease("relay", "b").await.expect("asks"), None);
     bed.pass(seconds).await;
     assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(1));

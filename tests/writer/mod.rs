@@ -1,1 +1,11 @@
-//! writer
+//! The heart: writer, intake and process over the in-memory adapters, through the windows in which
+//! something may be lost.
+
+mod batches;
+mod gateway;
+mod hosts;
+mod orders;
+mod payments;
+mod ports;
+mod restarts;
+mod rig;

@@ -64,7 +64,7 @@ impl Streams {
         if after.is_some() {
             metrics::recovered(recovered);
         }
-        let data = if recovered {
+        let data: Option<Box<RawValue>> = if recovered {
             None
         } else {
             let orders = self.open_orders(claims, &channel, &history.top).await?;
@@ -79,7 +79,7 @@ impl Streams {
             was_recovering: after.is_some(),
             recovered,
             publications: missed.into_iter().flatten().map(Publication::from).collect(),
-            data: data as Option<Box<RawValue>>,
+            data,
         };
         let (bus, wire_name) = (self.bus.clone(), wire_name(claims));
         Ok((begun, Stream { bus, channel, wire_name, messages, last, server_side }))
@@ -109,11 +109,11 @@ impl Streams {
             }
         }
         for order in self.recent(channel, top).await? {
-            let id = order["id"].as_str().unwrap_or_default().to_owned();
-            let is_open = matches!(order["status"].as_str(), Some("pending" | "reserved"));
-            let known = orders.get(&id).map(|order| order["version"].as_u64());
-            let is_newer = known.is_none_or(|known| known < order["version"].as_u64());
-            if is_newer && (is_open || known.is_some()) {
+            let id = text(&order, "id").unwrap_or_default().to_owned();
+            let is_open = matches!(text(&order, "status"), Some("pending" | "reserved"));
+            let is_newer =
+                orders.get(&id).map_or(is_open, |known| version(known) < version(&order));
+            if is_newer {
                 orders.insert(id, order);
             }
         }
@@ -127,12 +127,21 @@ impl Streams {
         let recent = self.bus.history(channel, Some(&after)).await?.messages.unwrap_or_default();
         let mut newest: BTreeMap<String, Value> = BTreeMap::new();
         for message in recent {
-            if let Some(id) = message.data["order"]["id"].as_str() {
-                newest.insert(id.to_owned(), message.data["order"].clone());
+            let order = message.data.get("order");
+            if let Some((id, order)) = order.and_then(|order| Some((text(order, "id")?, order))) {
+                newest.insert(id.to_owned(), order.clone());
             }
         }
         Ok(newest.into_values().collect())
     }
+}
+
+fn text<'a>(order: &'a Value, member: &str) -> Option<&'a str> {
+    order.get(member).and_then(Value::as_str)
+}
+
+fn version(order: &Value) -> Option<u64> {
+    order.get("version").and_then(Value::as_u64)
 }
 
 impl Stream {

@@ -132,6 +132,7 @@ pub struct Refreshed {
 }
 
 /// A subscription as it begins.
+#[expect(clippy::struct_excessive_bools, reason = "the protocol's members")]
 #[derive(Debug, Serialize)]
 pub struct Subscribed {
     /// Whether it can be gone on with after a cut.

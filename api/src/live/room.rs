@@ -208,15 +208,13 @@ impl Room {
         }
         let skipped = next.checked_sub(state.first).and_then(|skip| usize::try_from(skip).ok());
         let sum = skipped.and_then(|skipped| self.sum(&state, skipped));
-        match sum {
-            Some(frame) => Catch::Patch { frame, next: end },
-            None => {
-                let now = state.document.get(SERVER_TIME).cloned().unwrap_or_default();
-                let now = serde_json::from_value(now).unwrap_or_default();
-                let snapshot = subscribed(&self.channel, &begin(&mut state, None, now));
-                Catch::Again { snapshot, next: end }
-            }
+        if let Some(frame) = sum {
+            return Catch::Patch { frame, next: end };
         }
+        let now = state.document.get(SERVER_TIME).cloned().unwrap_or_default();
+        let now = serde_json::from_value(now).unwrap_or_default();
+        let snapshot = subscribed(&self.channel, &begin(&mut state, None, now));
+        Catch::Again { snapshot, next: end }
     }
 
     /// The patches after the first `skipped` as one frame: the shared one where it is only one.
@@ -276,16 +274,12 @@ fn begin(state: &mut State, after: Option<&FeedPosition>, now: Timestamp) -> Sub
 
 /// The state with the time of the snapshot, from a body that is encoded once per change.
 fn snapshot(state: &mut State, now: Timestamp) -> Option<Box<RawValue>> {
-    let body = match &state.body {
-        Some(body) => body.clone(),
-        None => {
-            let mut members = state.document.as_object().cloned().unwrap_or_else(Map::new);
-            members.remove(SERVER_TIME);
-            let body: Arc<str> = Value::Object(members).to_string().into();
-            state.body = Some(body.clone());
-            body
-        }
-    };
+    let State { body, document, .. } = state;
+    let body = body.get_or_insert_with(|| {
+        let mut members = document.as_object().cloned().unwrap_or_else(Map::new);
+        members.remove(SERVER_TIME);
+        Value::Object(members).to_string().into()
+    });
     let open = body.strip_suffix('}')?;
     let comma = if open.len() > 1 { "," } else { "" };
     RawValue::from_string(format!("{open}{comma}\"{SERVER_TIME}\":{}}}", json!(now))).ok()

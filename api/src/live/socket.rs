@@ -104,9 +104,8 @@ async fn read(
             Ok(Message::Text(text)) => session.message(text.as_str()).await,
             Ok(Message::Binary(_)) => Err(Close::BadRequest),
             Ok(Message::Ping(_) | Message::Pong(_)) => Ok(false),
-            Ok(Message::Close(_)) => return,
             Err(error) if is_too_large(&error) => Err(Close::TooLarge),
-            Err(_) => return,
+            Ok(Message::Close(_)) | Err(_) => return,
         };
         if session.is_connected() {
             pulse.connected.notify_one();
@@ -250,5 +249,5 @@ async fn leave(live: &LiveState, outbox: &Outbox) {
     live.draining.cancelled().await;
     tokio::time::sleep(live.drain_spread().mul_f64(rand::random())).await;
     outbox.close(Close::Shutdown);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -126,6 +126,9 @@ impl Intake {
         {
             admit_record(record, entered.admission, None);
             fresh = entered.fresh;
+            if fresh && self.decided_meanwhile(record, narrow).await? {
+                return Ok(());
+            }
         }
         match self.ports.log.append(record).await {
             Ok(_) => Ok(()),
@@ -140,6 +143,22 @@ impl Intake {
                     }
                 }
             },
+        }
+    }
+
+    /// An earlier try of the command was decided, and the gate applied it, before it narrowed for
+    /// this one (it may have been lost and rebuilt in between): no event would end this entry.
+    async fn decided_meanwhile(
+        &self,
+        record: &CommandRecord,
+        narrow: &Narrow,
+    ) -> Result<bool, HostRefusal> {
+        if self.outcome(record).await?.is_none() {
+            return Ok(false);
+        }
+        match self.ports.gate.cancel_unsent(narrow.spotlight, narrow.entry).await {
+            Ok(_) => Ok(true),
+            Err(_) => Err(HostRefusal::OutcomeUnknown),
         }
     }
 

@@ -94,17 +94,20 @@ impl ReceiptsWorker {
         for (order, receipt) in orders.iter_mut().zip(receipts) {
             order.receipt = serde_json::to_string(&receipt).ok();
         }
-        if let Err(error) = self.accepted.put(&orders).await {
-            tracing::warn!(
-                error = crate::writer::cause(&error),
-                orders = orders.len(),
-                "accepted orders could not be written down, so they are not promised"
-            );
-            return;
-        }
-        for (order, promised) in orders.into_iter().zip(answers) {
+        let before = match self.accepted.put(&orders).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::writer::cause(&error),
+                    orders = orders.len(),
+                    "accepted orders could not be written down, so they are not promised"
+                );
+                return;
+            }
+        };
+        for ((order, before), promised) in orders.into_iter().zip(before).zip(answers) {
             // the buyer may have given up
-            let _ = promised.send(order);
+            let _ = promised.send(before.unwrap_or(order));
         }
     }
 }

@@ -109,13 +109,14 @@ impl Payment {
         let final_now = self.final_at(bound).is_some_and(|at| at <= now);
         match self.order.payment {
             // the units are gone: nothing is charged any more
-            PaymentStatus::Requested if ended || !held || final_now => Step::Void,
+            PaymentStatus::Requested | PaymentStatus::Authorized if ended || !held || final_now => {
+                Step::Void
+            }
             PaymentStatus::Requested => Step::Authorize,
             PaymentStatus::Unknown | PaymentStatus::RequiresAction if ended || final_now => {
                 Step::Void
             }
             PaymentStatus::Unknown | PaymentStatus::RequiresAction => Step::Query,
-            PaymentStatus::Authorized if ended || !held || final_now => Step::Void,
             PaymentStatus::Authorized => Step::Capture,
             _ => Step::Nothing,
         }

@@ -1,6 +1,6 @@
 //! From records to one transaction: dedupe, decide, check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(super) struct Unsound(pub(super) String);
 /// What is known of the items before they are decided.
 pub(super) struct Known {
     /// Commands that were decided before.
-    pub(super) decided: BTreeSet<CommandId>,
+    pub(super) decided: BTreeMap<CommandId, CommandOutcome>,
     /// Sequences that have a parked command.
     pub(super) parked: BTreeSet<String>,
 }
@@ -107,7 +107,7 @@ impl Making<'_> {
 
     fn outcome(&mut self, item: &Item, command_id: CommandId, outcome: CommandOutcome) {
         let Ok(record) = &item.record else { return };
-        self.known.decided.insert(command_id);
+        self.known.decided.insert(command_id, outcome.clone());
         let source = item.delivered.source.clone();
         self.batch.inbox.push(InboxEntry { command_id, key: record.key, source, outcome });
     }
@@ -126,8 +126,8 @@ impl Making<'_> {
         if let Some(reason) = misaddressed(record) {
             return self.park(item, reason);
         }
-        if item.inbox_id().is_some_and(|command_id| self.known.decided.contains(&command_id)) {
-            return self.repeat(item, record);
+        if let Some(outcome) = self.decided_before(item) {
+            return self.repeat(item, record, &outcome);
         }
         let Some(desk) = self.desks.desk(record.key) else {
             return self.park(item, "its key was not loaded");
@@ -140,20 +140,26 @@ impl Making<'_> {
     }
 
     fn park_behind(&mut self, item: &Item) {
-        let repeat =
-            item.inbox_id().is_some_and(|command_id| self.known.decided.contains(&command_id));
-        if repeat {
+        if self.decided_before(item).is_some() {
             counter!(WRITER_REPEATS_TOTAL).increment(1);
         } else {
             self.park(item, "an earlier command of its sequence is parked");
         }
     }
 
-    /// A host's command that was decided before. If the gate was lost in between it holds an entry
-    /// of this repeat, which no other event ends (design rule 4); ending it twice does nothing.
-    fn repeat(&mut self, item: &Item, record: &CommandRecord) {
+    fn decided_before(&self, item: &Item) -> Option<CommandOutcome> {
+        self.known.decided.get(&item.inbox_id()?).cloned()
+    }
+
+    /// A host's command that was decided before: what changed the spotlight has ended the gate's
+    /// entry by that. One that was parked has not, nor has a *no* ended the entry of a later try
+    /// (design rule 4).
+    fn repeat(&mut self, item: &Item, record: &CommandRecord, outcome: &CommandOutcome) {
         counter!(WRITER_REPEATS_TOTAL).increment(1);
         let Command::Spotlight { command } = &record.command else { return };
+        if *outcome == CommandOutcome::Done {
+            return;
+        }
         let Some(admission) = command.admission() else { return };
         let spotlight_id = SpotlightId(record.key.0);
         let voided = SpotlightEvent::AdmissionVoided {

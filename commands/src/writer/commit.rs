@@ -1,7 +1,7 @@
 //! Committing a batch: retried while the store is away, settled where its answer was lost, bisected
 //! where it is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::SubsecRound;
 use domain::ports::{Batch, Fence, PortError, StoreError};
@@ -118,7 +118,7 @@ impl Writer {
                 Ok(known) => break known,
                 Err(error @ PortError::Corrupt { .. }) if !matches!(piece.mode, Mode::Skip) => {
                     if matches!(piece.mode, Mode::Park(_)) {
-                        break Known { decided: BTreeSet::new(), parked: BTreeSet::new() };
+                        break Known { decided: BTreeMap::new(), parked: BTreeSet::new() };
                     }
                     return Ok(Made::Refused(error.to_string()));
                 }
@@ -152,9 +152,10 @@ impl Writer {
         self.desks.load(store, items).await?;
         let commands: Vec<_> = items.iter().filter_map(Item::inbox_id).collect();
         let decided = if commands.is_empty() {
-            BTreeSet::new()
+            BTreeMap::new()
         } else {
-            store.outcomes(&commands).await?.into_keys().collect()
+            let known = store.outcomes(&commands).await?;
+            known.into_iter().map(|(command, stored)| (command, stored.outcome)).collect()
         };
         let sequences: BTreeSet<String> = items.iter().map(Item::sequence).collect();
         let sequences: Vec<String> = sequences.into_iter().collect();
@@ -162,7 +163,7 @@ impl Writer {
         Ok(Known { decided, parked })
     }
 
-    async fn commit(&self, batch: &Batch) -> Result<Tried, Stop> {
+    async fn commit(&mut self, batch: &Batch) -> Result<Tried, Stop> {
         let mut pause = BACKOFF_MIN;
         loop {
             let answer = match self.ports.faults.at(WRITER_BEFORE_COMMIT).await {
@@ -192,7 +193,7 @@ impl Writer {
 
     /// The answer to COMMIT was lost: the first fence tells, because they all moved or none did
     /// (window 13).
-    async fn settle(&self, batch: &Batch) -> Result<Settled, Stop> {
+    async fn settle(&mut self, batch: &Batch) -> Result<Settled, Stop> {
         let Some(fence) = batch.fences.first() else { return Ok(Settled::NotCommitted) };
         let mut pause = BACKOFF_MIN;
         loop {

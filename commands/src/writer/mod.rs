@@ -228,7 +228,7 @@ impl Writer {
     }
 
     /// Waits before something is tried again.
-    async fn back_off(&self, pause: &mut Duration, error: &PortError) -> Result<(), Stop> {
+    async fn back_off(&mut self, pause: &mut Duration, error: &PortError) -> Result<(), Stop> {
         counter!(WRITER_RETRIES_TOTAL).increment(1);
         tracing::warn!(
             error = cause(error), pause_ms = %pause.as_millis(),
@@ -243,7 +243,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn announce(&self, parked: &[ParkedCommand]) {
+    async fn announce(&mut self, parked: &[ParkedCommand]) {
         for command in parked {
             counter!(COMMANDS_PARKED_TOTAL).increment(1);
             tracing::error!(

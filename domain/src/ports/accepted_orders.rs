@@ -10,11 +10,16 @@ use crate::views::AcceptedOrder;
 /// [`AcceptedOrders::KEPT_SECONDS`].
 #[async_trait]
 pub trait AcceptedOrders: Send + Sync {
-    /// Writes down what was answered, before it is answered.
+    /// Writes down what is about to be answered. The first answer stands: where an order has one
+    /// already, that one is kept and returned in its place, so that two nodes that are asked the
+    /// same at once give the same receipt.
     ///
     /// # Errors
     /// It cannot be written; the orders are in the log all the same.
-    async fn put(&self, orders: &[AcceptedOrder]) -> Result<(), PortError>;
+    async fn put(
+        &self,
+        orders: &[AcceptedOrder],
+    ) -> Result<Vec<Option<AcceptedOrder>>, PortError>;
     /// What was answered.
     ///
     /// # Errors

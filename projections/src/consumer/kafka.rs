@@ -19,17 +19,26 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 /// How often the group's offsets are committed: what a restart may repeat.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a group of consumers agrees on who reads what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How long a member that died keeps its partitions, where the classic protocol says so.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How a group of consumers agrees on who reads what; the default is the classic protocol, which
+/// notices sooner that a member died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupProtocol {
     /// KIP-848, by the broker (Kafka 4.0 or newer).
-    #[default]
     Consumer,
-    /// The older one; a member that died is noticed after this time.
+    /// The older one, cooperative; a member that died is noticed after this time.
     Classic {
         /// `session.timeout.ms`.
         session: Duration,
     },
+}
+
+impl Default for GroupProtocol {
+    fn default() -> Self {
+        Self::Classic { session: SESSION_TIMEOUT }
+    }
 }
 
 /// Events from Kafka; each consumer's name is a group of its own.

@@ -17,7 +17,7 @@ pub const ACCEPTED_ORDERS_MAX: usize = 200_000;
 #[derive(Default)]
 struct Kept {
     orders: HashMap<OrderId, (Timestamp, AcceptedOrder)>,
-    /// Every write, the oldest first; a later write of the same order makes an earlier one void.
+    /// Every write, the oldest first; a write after the order was outlived makes an earlier one void.
     written: VecDeque<(Timestamp, OrderId)>,
 }
 
@@ -56,20 +56,29 @@ impl MemoryAcceptedOrders {
 
 #[async_trait]
 impl AcceptedOrders for MemoryAcceptedOrders {
-    async fn put(&self, orders: &[AcceptedOrder]) -> Result<(), PortError> {
+    async fn put(
+        &self,
+        orders: &[AcceptedOrder],
+    ) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         let now = self.clock.now();
         let mut kept = self.kept.lock();
+        let mut before = Vec::with_capacity(orders.len());
         for order in orders {
             let id = order.order.id;
-            kept.orders.insert(id, (now, order.clone()));
-            kept.written.push_back((now, id));
+            let known = kept.orders.get(&id).filter(|(at, _)| !Self::outlived(*at, now));
+            let known = known.map(|(_, order)| order.clone());
+            if known.is_none() {
+                kept.orders.insert(id, (now, order.clone()));
+                kept.written.push_back((now, id));
+            }
+            before.push(known);
         }
         while kept.written.len() > self.max
             || kept.written.front().is_some_and(|(at, _)| Self::outlived(*at, now))
         {
             kept.forget_oldest();
         }
-        Ok(())
+        Ok(before)
     }
 
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {

@@ -292,7 +292,7 @@ impl Rebuilder {
 
     fn begin(&self, spotlight: SpotlightId) -> Option<Flight<'_>> {
         let begun = self.in_flight.lock().insert(spotlight);
-        begun.then_some(Flight { rebuilder: self, spotlight })
+        begun.then(|| Flight { rebuilder: self, spotlight })
     }
 
     fn is_recent(&self, at: Option<Timestamp>, grace: Duration) -> bool {

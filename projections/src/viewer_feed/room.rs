@@ -6,7 +6,6 @@ use domain::envelope::{Position, Recorded};
 use domain::event::Event;
 use domain::ids::{BroadcastId, Sku};
 use domain::ledger::ledger_deltas;
-use domain::spotlight::SpotlightStatus;
 use domain::views::{BroadcastView, SpotlightView};
 use serde_json::Value;
 
@@ -23,7 +22,8 @@ pub struct RoomPart {
     spotlight: Option<SpotlightView>,
     applied: Position,
     shown: Option<Value>,
-    shown_at: Position,
+    /// The life of the room in which it was shown.
+    pub(super) shown_in: Option<String>,
     moved: BTreeSet<Sku>,
     has_turned: bool,
 }
@@ -32,11 +32,6 @@ impl RoomPart {
     /// The position of the last event that was taken in.
     pub const fn applied(&self) -> Position {
         self.applied
-    }
-
-    /// The version under which it was shown last.
-    pub const fn shown_at(&self) -> Position {
-        self.shown_at
     }
 
     /// Takes an event in; one that was taken in before changes nothing.
@@ -54,12 +49,6 @@ impl RoomPart {
     pub fn room(&self) -> Option<BroadcastId> {
         let by_spotlight = self.spotlight.as_ref().map(|spotlight| spotlight.broadcast_id);
         by_spotlight.or_else(|| self.broadcast.as_ref().map(|broadcast| broadcast.id))
-    }
-
-    /// Whether its stock may still move by orders.
-    pub fn is_active(&self) -> bool {
-        self.spotlight.as_ref().is_some_and(|view| view.status != SpotlightStatus::Closed)
-            || self.broadcast.as_ref().is_some_and(|view| view.ended_at.is_none())
     }
 
     /// All of it, as a patch.
@@ -83,9 +72,6 @@ impl RoomPart {
         self.shown = Some(state);
         self.moved.clear();
         self.has_turned = false;
-        if patch.is_some() {
-            self.shown_at = self.applied;
-        }
         patch
     }
 

@@ -1,5 +1,6 @@
 //! The role: events in, room states and personal streams out.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
 use domain::event::{Event, StreamId, StreamKind};
-use domain::ids::{OrderId, StreamKey};
+use domain::ids::{OrderId, StreamKey, derive_id};
 use domain::order::OrderEvent;
 use domain::ports::{Clock, EventLog, EventReader, EventSubscription, FeedBus, PortError};
 use domain::views::OrderView;
@@ -213,17 +214,18 @@ impl ViewerFeed {
     async fn show(&mut self, key: StreamKey) -> Result<(), PortError> {
         let now = self.clock.now();
         let Some(part) = self.parts.get_mut(&key) else { return Ok(()) };
-        let (room, applied) = (part.room(), part.applied());
-        if let (Some(room), Some(patch)) = (room, part.change()) {
-            let published =
-                self.bus.patch(&live_channel(room), key, applied, &stamped(patch, now)).await;
-            if published.is_err() {
-                // What was shown is not known: the next time all of it is.
-                self.parts.pop(&key);
-            }
-            return published;
+        let (Some(room), applied) = (part.room(), part.applied()) else { return Ok(()) };
+        let channel = live_channel(room);
+        if part.shown_in.is_none() {
+            part.shown_in = Some(epoch(&*self.bus, &channel).await?);
         }
-        Ok(())
+        let Some(patch) = part.change() else { return Ok(()) };
+        let published = self.bus.patch(&channel, key, applied, &stamped(patch, now)).await;
+        if published.is_err() {
+            // What was shown is not known: the next time all of it is.
+            self.parts.pop(&key);
+        }
+        published
     }
 
     /// Publishes the order as it is after an event of it.
@@ -265,24 +267,39 @@ impl ViewerFeed {
         Ok(earlier.fold(None, fold))
     }
 
-    /// Publishes again what the bus has lost of the keys in use.
+    /// Publishes again what the bus has lost. A room that began again may hold a part under its
+    /// latest version already, but only what changed since: so the whole is published under a key
+    /// of its own for each life of the room.
     ///
     /// # Errors
     /// The bus cannot be reached.
     pub async fn check(&mut self) -> Result<(), PortError> {
         let now = self.clock.now();
-        let active = self.parts.iter().filter(|(_, part)| part.is_active());
-        for (key, part) in active.take(CHECKED_KEYS_MAX) {
-            let (Some(room), Some(state)) = (part.room(), &part.state()) else { continue };
+        let mut epochs: BTreeMap<String, String> = BTreeMap::new();
+        for (key, part) in self.parts.iter_mut().take(CHECKED_KEYS_MAX) {
+            let (Some(room), Some(state)) = (part.room(), part.state()) else { continue };
             let channel = live_channel(room);
-            if self.bus.version(&channel, *key).await? < part.shown_at() {
-                metrics::feed_restored();
-                let patch = stamped(state.clone(), now);
-                self.bus.patch(&channel, *key, part.applied(), &patch).await?;
+            if !epochs.contains_key(&channel) {
+                epochs.insert(channel.clone(), epoch(&*self.bus, &channel).await?);
             }
+            let Some(epoch) = epochs.get(&channel) else { continue };
+            if part.shown_in.as_ref() == Some(epoch) {
+                continue;
+            }
+            metrics::feed_restored();
+            let again = derive_id("restored", &[key.0.as_bytes(), epoch.as_bytes()]);
+            let patch = stamped(state, now);
+            self.bus.patch(&channel, *key, part.applied(), &patch).await?;
+            self.bus.patch(&channel, StreamKey(again), part.applied(), &patch).await?;
+            part.shown_in = Some(epoch.clone());
         }
         Ok(())
     }
+}
+
+/// The life of a channel.
+async fn epoch(bus: &dyn FeedBus, channel: &str) -> Result<String, PortError> {
+    Ok(bus.history(channel, None).await?.top.epoch)
 }
 
 fn stamped(mut patch: Value, now: Timestamp) -> Value {

@@ -11,7 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 pub use self::breaker::{FAILURES_MAX, OPEN_FOR};
-pub use self::consumer::{GroupProtocol, KafkaCommandConsumer, WRITER_GROUP};
+pub use self::consumer::{GroupProtocol, KafkaCommandConsumer, SESSION_TIMEOUT, WRITER_GROUP};
 pub use self::parked::KafkaParkedPublisher;
 pub use self::producer::{
     DELIVERY_TIMEOUT, KafkaCommandLog, PRODUCER_QUEUE_DEPTH, ProducerSettings,

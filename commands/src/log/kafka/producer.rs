@@ -39,10 +39,12 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How records travel to the brokers.
 #[derive(Debug, Clone)]
 pub struct ProducerSettings {
-    /// How long a record waits for company. 0 by default: measured, waiting makes a lone order
-    /// six times slower; what is waiting anyway while requests are in flight travels together.
+    /// How long a record waits for company. None by default: measured, 1 ms makes a lone append ten
+    /// times slower (1.5 ms against 0.15 ms).
     pub linger: Duration,
-    /// Requests in flight per broker, 1 to 5: fewer make larger batches.
+    /// Requests in flight per broker, 1 to 5. What comes meanwhile travels together in the next one:
+    /// measured, 2 and no linger acknowledge as many records as a linger of 1 ms (22,000 to
+    /// 29,000/s in a debug build), and more than 5 do (13,000 to 20,000/s).
     pub in_flight: u8,
     /// `none`, `lz4`, `gzip`; a command is some hundred bytes, so compressing saves little.
     pub compression: String,
@@ -56,7 +58,7 @@ impl Default for ProducerSettings {
     fn default() -> Self {
         Self {
             linger: Duration::ZERO,
-            in_flight: 5,
+            in_flight: 2,
             compression: "none".to_owned(),
             delivery_timeout: DELIVERY_TIMEOUT,
             queue_depth: PRODUCER_QUEUE_DEPTH,

@@ -29,33 +29,40 @@ fn key(order: OrderId) -> String {
     format!("order:{order}")
 }
 
+fn decode(value: Value) -> Result<Option<AcceptedOrder>, PortError> {
+    match value {
+        Value::BulkString(text) => serde_json::from_slice(&text).map(Some).map_err(corrupt),
+        _ => Ok(None),
+    }
+}
+
 #[async_trait]
 impl AcceptedOrders for RedisAcceptedOrders {
-    async fn put(&self, orders: &[AcceptedOrder]) -> Result<(), PortError> {
+    async fn put(
+        &self,
+        orders: &[AcceptedOrder],
+    ) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         let mut commands = Vec::with_capacity(orders.len());
         for order in orders {
             let mut command = redis::cmd("SET");
             command
                 .arg(key(order.order.id))
                 .arg(encode::json(order)?)
+                .arg("NX")
+                .arg("GET")
                 .arg("EX")
                 .arg(<dyn AcceptedOrders>::KEPT_SECONDS);
             commands.push(command);
         }
         // sent together on the one connection; in a cluster each goes to its own node
         let answers = commands.iter().map(|command| self.link.ask(command));
-        for answer in futures::future::join_all(answers).await {
-            answer.map_err(unavailable)?;
-        }
-        Ok(())
+        let answers = futures::future::join_all(answers).await;
+        answers.into_iter().map(|answer| decode(answer.map_err(unavailable)?)).collect()
     }
 
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {
         let mut command = redis::cmd("GET");
         command.arg(key(order));
-        match self.link.ask(&command).await.map_err(unavailable)? {
-            Value::BulkString(text) => serde_json::from_slice(&text).map(Some).map_err(corrupt),
-            _ => Ok(None),
-        }
+        decode(self.link.ask(&command).await.map_err(unavailable)?)
     }
 }

@@ -1,0 +1,171 @@
+//! A node in process, in memory, with a broadcast, and a proxy that cuts connections as a phone's
+//! network does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use api::live::{Claims, LiveLimits, LiveParts, LiveState, TokenError, TokenVerifier, router};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::Timestamp;
+use domain::actor::Role;
+use domain::envelope::Position;
+use domain::fingerprint::PseudonymKey;
+use domain::ids::{SellerId, ViewerId};
+use domain::ports::{Clock, FeedBus};
+use parking_lot::Mutex;
+use projections::order_book::MemoryOrderBook;
+use projections::sales_board::MemorySalesBoard;
+use projections::viewer_feed::{MemoryFeedBus, ViewerFeed};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::harness::RandomIds;
+use super::log::Log;
+
+/// The machine's time.
+pub struct WallClock;
+
+#[async_trait]
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        DateTime::<Utc>::from(std::time::UNIX_EPOCH) + since_epoch()
+    }
+    async fn sleep(&self, duration: std::time::Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own clock")]
+fn since_epoch() -> std::time::Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+}
+
+/// Takes `seller|subject|seconds since 1970` for a token.
+struct PlainTokens;
+
+#[async_trait]
+impl TokenVerifier for PlainTokens {
+    async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let parts: Vec<&str> = token.split('|').collect();
+        let [seller, subject, until] = parts[..] else { return Err(TokenError::Invalid) };
+        let until = until.parse().ok().and_then(|until| DateTime::from_timestamp(until, 0));
+        let expires_at = until.ok_or(TokenError::Invalid)?;
+        if expires_at < WallClock.now() {
+            return Err(TokenError::Expired);
+        }
+        Ok(Claims {
+            seller: SellerId::try_new(seller).map_err(|_| TokenError::Invalid)?,
+            subject: ViewerId::try_new(subject).map_err(|_| TokenError::Invalid)?,
+            name: None,
+            role: Role::Viewer,
+            anonymous: false,
+            expires_at,
+        })
+    }
+}
+
+/// A token that runs out in so many seconds.
+pub fn token(seller: &str, subject: &str, seconds: i64) -> String {
+    let until = WallClock.now() + TimeDelta::seconds(seconds);
+    format!("{seller}|{subject}|{}", until.timestamp())
+}
+
+/// A node with everything it needs.
+pub struct Stage {
+    pub log: Log,
+    pub bus: Arc<MemoryFeedBus>,
+    pub board: Arc<MemorySalesBoard>,
+    pub orders: Arc<MemoryOrderBook>,
+    pub live: Arc<LiveState>,
+    feed: tokio::sync::Mutex<(ViewerFeed, Position)>,
+    address: SocketAddr,
+    tasks: JoinSet<()>,
+}
+
+impl Stage {
+    pub async fn start(limits: LiveLimits) -> Self {
+        let clock = Arc::new(WallClock);
+        let bus = Arc::new(MemoryFeedBus::new(clock.clone(), Arc::new(RandomIds)));
+        let board = Arc::new(MemorySalesBoard::default());
+        let orders = Arc::new(MemoryOrderBook::default());
+        let log = Log::new(PseudonymKey::from_secret(b"stage"));
+        let live = LiveState::new(LiveParts {
+            bus: bus.clone(),
+            board: board.clone(),
+            orders: orders.clone(),
+            verifier: Arc::new(PlainTokens),
+            clock: clock.clone(),
+            ids: Arc::new(RandomIds),
+            pseudonyms: PseudonymKey::from_secret(b"stage"),
+            allowed_origins: vec![],
+            limits,
+        });
+        let feed = ViewerFeed::new(Arc::new(log.clone()), bus.clone() as Arc<dyn FeedBus>, clock);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        let app = router(live.clone());
+        tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let feed = tokio::sync::Mutex::new((feed, Position::START));
+        Self { log, bus, board, orders, live, feed, address, tasks }
+    }
+
+    pub fn url(&self) -> String {
+        url(self.address)
+    }
+
+    /// Lets the read models and the feed take in what was appended.
+    pub async fn settle(&self) {
+        use domain::ports::{OrderBook, SalesBoard};
+        let mut feed = self.feed.lock().await;
+        let events = self.log.after(feed.1);
+        self.board.apply(&events).await.unwrap();
+        self.orders.apply(&events).await.unwrap();
+        feed.0.take(&events).await.unwrap();
+        feed.0.check().await.unwrap();
+        feed.1 = self.log.head();
+    }
+
+    /// Another way to the node, which can be cut.
+    pub async fn proxy(&mut self) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cut = Arc::new(Mutex::new(CancellationToken::new()));
+        let (to, current) = (self.address, cut.clone());
+        self.tasks.spawn(async move {
+            let mut links = JoinSet::new();
+            while let Ok((mut client, _)) = listener.accept().await {
+                let cut = current.lock().clone();
+                links.spawn(async move {
+                    let Ok(mut server) = TcpStream::connect(to).await else { return };
+                    let both = tokio::io::copy_bidirectional(&mut client, &mut server);
+                    let _ = cut.run_until_cancelled(both).await;
+                });
+            }
+        });
+        Proxy { address, cut }
+    }
+}
+
+/// A way to the node.
+pub struct Proxy {
+    address: SocketAddr,
+    cut: Arc<Mutex<CancellationToken>>,
+}
+
+impl Proxy {
+    pub fn url(&self) -> String {
+        url(self.address)
+    }
+
+    /// Cuts every connection; new ones may come.
+    pub fn cut(&self) {
+        std::mem::take(&mut *self.cut.lock()).cancel();
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("ws://{address}/connection/websocket")
+}

@@ -1,0 +1,232 @@
+//! Payments, holds and deadlines through the process role.
+
+use std::time::Duration;
+
+use commands::process::PAYMENT_FINAL_DEFAULT;
+use commands::writer::PARKED_DEADLINE;
+use domain::broadcast::BroadcastCommand;
+use domain::command::Command;
+use domain::event::StreamId;
+use domain::ids::{CommandId, OrderId};
+use domain::order::{OrderCommand, OrderReason};
+use domain::payment::{PaymentResult, PaymentStatus};
+use domain::ports::{CommandLog, SalesBoard, StockGate};
+use domain::spotlight::{SpotlightCommand, SpotlightStatus};
+use domain::views::{OrderStatus, OrderView};
+
+use super::rig::{BROADCAST, Rig, SPOTLIGHT, request, won};
+
+async fn placed(rig: &Rig, method: &str) -> OrderId {
+    let asked = request("ana", method, 1, method);
+    let order = asked.order_id();
+    rig.place(asked).await.expect("promised");
+    order
+}
+
+async fn ended(rig: &Rig, order: OrderId, status: OrderStatus) -> OrderView {
+    rig.until(&format!("{status:?}"), async |rig| {
+        rig.order(order).await.is_some_and(|order| order.status == status)
+    })
+    .await;
+    rig.order(order).await.unwrap()
+}
+
+async fn send(rig: &Rig, id: &str, command: OrderCommand) {
+    let record = rig.record(SPOTLIGHT.into(), Command::Order { command }, id);
+    rig.run(rig.log.append(&record)).await.expect("appends");
+}
+
+#[tokio::test]
+async fn each_method_ends_as_the_contract_says() {
+    for (method, status, reason, remaining) in [
+        ("sim_ok", OrderStatus::Confirmed, None, 0),
+        ("sim_twice", OrderStatus::Confirmed, None, 0),
+        ("sim_unknown", OrderStatus::Confirmed, None, 0),
+        ("sim_decline_hard", OrderStatus::Failed, Some(OrderReason::PaymentDeclined), 1),
+        ("sim_decline_soft", OrderStatus::Failed, Some(OrderReason::PaymentDeclined), 1),
+        ("sim_late", OrderStatus::Failed, Some(OrderReason::LatePayment), 1),
+        ("sim_never", OrderStatus::Failed, Some(OrderReason::PaymentTimeout), 1),
+    ] {
+        let rig = Rig::selling(1).await;
+        let began = domain::ports::Clock::now(rig.clock.as_ref());
+        let order = placed(&rig, method).await;
+        let view = ended(&rig, order, status).await;
+        assert_eq!(view.reason, reason, "{method}");
+        rig.until("the gate has heard", async |rig| rig.remaining().await == remaining).await;
+        let took = domain::ports::Clock::now(rig.clock.as_ref()) - began;
+        let hold = Duration::from_secs(30);
+        let bound = hold + PAYMENT_FINAL_DEFAULT + Duration::from_secs(2);
+        assert!(took.to_std().unwrap() < bound, "{method} took {took}");
+        let story = rig.story(order).await;
+        let ends = ["ReservationConfirmed", "ReservationReleased"];
+        let ended = story.iter().filter(|event| ends.contains(&event.as_str())).count();
+        assert_eq!(ended, 1, "{method}: {story:?}");
+        let captured = story.iter().filter(|event| *event == "PaymentCaptured").count();
+        assert_eq!(captured, usize::from(status == OrderStatus::Confirmed || method == "sim_late"));
+        if method == "sim_late" {
+            rig.until("the money is back", async |rig| {
+                rig.story(order).await.contains(&"OrderRefunded".to_owned())
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unpaid_order_expires_and_its_unit_is_sold_again() {
+    let rig = Rig::selling(1).await;
+    let order = placed(&rig, "none").await;
+    let view = ended(&rig, order, OrderStatus::Failed).await;
+    assert_eq!(view.reason, Some(OrderReason::HoldExpired));
+    rig.until("the unit is free", async |rig| rig.remaining().await == 1).await;
+    rig.place(request("bob", "k", 1, "sim_ok")).await.expect("promised");
+}
+
+#[tokio::test]
+async fn pay_and_expire_are_settled_by_the_log() {
+    for pay_first in [true, false] {
+        let mut rig = Rig::idle();
+        rig.start_writer("w");
+        rig.start_projections();
+        rig.open(1, None).await;
+        let asked = request("ana", "k", 1, "sim_ok");
+        let order = asked.order_id();
+        rig.place(asked).await.expect("promised");
+        rig.pass(Duration::from_secs(31)).await;
+        let result = PaymentResult::Captured { amount: won(19_900) };
+        let pay = OrderCommand::RecordPayment { order_id: order, attempt: 1, result };
+        let expire = OrderCommand::ExpireHold { order_id: order };
+        let (first, second) = if pay_first { (pay, expire) } else { (expire, pay) };
+        send(&rig, "first", first).await;
+        send(&rig, "second", second).await;
+        rig.settle().await;
+        let story = rig.story(order).await;
+        if pay_first {
+            assert_eq!(story.last().unwrap(), "ReservationConfirmed", "{story:?}");
+            assert_eq!(rig.remaining().await, 0);
+        } else {
+            assert!(story.ends_with(&[
+                "ReservationReleased".to_owned(),
+                "PaymentCaptured".to_owned(),
+                "OrderFailed".to_owned(),
+                "RefundRequested".to_owned(),
+            ]));
+            assert_eq!(rig.order(order).await.unwrap().reason, Some(OrderReason::LatePayment));
+        }
+        rig.start_process();
+        if !pay_first {
+            rig.until("the money is back", async |rig| {
+                rig.story(order).await.contains(&"OrderRefunded".to_owned())
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn cancel_and_capture_are_settled_by_the_log() {
+    for cancel_first in [true, false] {
+        let rig = Rig::selling(1).await;
+        let order = placed(&rig, "sim_never").await;
+        rig.until("the provider was asked", async |rig| {
+            rig.order(order).await.is_some_and(|o| o.payment.status == PaymentStatus::Unknown)
+        })
+        .await;
+        let result = PaymentResult::Captured { amount: won(19_900) };
+        let capture = OrderCommand::RecordPayment { order_id: order, attempt: 1, result };
+        let cancel = OrderCommand::CancelOrder { order_id: order, reason: None };
+        let (first, second) = if cancel_first { (cancel, capture) } else { (capture, cancel) };
+        send(&rig, "first", first).await;
+        send(&rig, "second", second).await;
+        if cancel_first {
+            ended(&rig, order, OrderStatus::Cancelled).await;
+            rig.until("the money is back", async |rig| {
+                let story = rig.story(order).await;
+                let captured = story.contains(&"PaymentCaptured".to_owned());
+                story.contains(&"OrderRefunded".to_owned()) == captured && story.len() > 5
+            })
+            .await;
+            rig.until("the unit is free", async |rig| rig.remaining().await == 1).await;
+        } else {
+            ended(&rig, order, OrderStatus::Confirmed).await;
+            assert!(!rig.story(order).await.contains(&"OrderCancelled".to_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_order_is_not_charged() {
+    let rig = Rig::selling(1).await;
+    let order = placed(&rig, "sim_never").await;
+    send(&rig, "c", OrderCommand::CancelOrder { order_id: order, reason: None }).await;
+    rig.until("the attempt is ended", async |rig| {
+        rig.story(order).await.contains(&"PaymentVoided".to_owned())
+    })
+    .await;
+    assert!(!rig.story(order).await.contains(&"PaymentCaptured".to_owned()));
+}
+
+#[tokio::test]
+async fn a_parked_order_fails_at_its_deadline_and_gives_back() {
+    let rig = Rig::selling(1).await;
+    let asked = request("ana", "k", 1, "sim_ok");
+    let order = asked.order_id();
+    rig.store.cursed.lock().insert(StreamId::order(order));
+    rig.place(asked).await.expect("promised: it is in the log");
+    rig.pass(PARKED_DEADLINE / 2).await;
+    assert!(rig.order(order).await.is_none());
+    rig.store.cursed.lock().clear();
+    let view = ended(&rig, order, OrderStatus::Failed).await;
+    assert_eq!(view.reason, Some(OrderReason::Parked));
+    rig.until("the unit is free", async |rig| rig.remaining().await == 1).await;
+    let sequence = [order.to_string()];
+    let waiting = domain::ports::EventStore::parked_among(rig.store.as_ref(), &sequence).await;
+    assert!(waiting.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn spotlights_open_and_close_by_their_times_and_with_their_broadcast() {
+    let mut rig = Rig::idle();
+    rig.start_writer("w");
+    rig.start_projections();
+    rig.start_process();
+    let now = domain::ports::Clock::now(rig.clock.as_ref());
+    let after = |seconds| Some(now + chrono::TimeDelta::seconds(seconds));
+    rig.open(1, None).await;
+    let mut timed = super::rig::terms(1, None);
+    timed.spotlight_id.0 = uuid::Uuid::from_u128(0x66);
+    timed.opens_at = after(5);
+    timed.closes_at = after(20);
+    let id = timed.spotlight_id;
+    let command = SpotlightCommand::ScheduleSpotlight { terms: Box::new(timed), open_now: false };
+    rig.submit(id.into(), Command::Spotlight { command }, "timed").await.expect("scheduled");
+    let status = async |rig: &Rig, id| rig.board.spotlight(id).await.unwrap().unwrap().status;
+    assert_eq!(status(&rig, id).await, SpotlightStatus::Scheduled);
+    rig.until("opened", async |rig| status(rig, id).await == SpotlightStatus::Open).await;
+    rig.until("closed", async |rig| status(rig, id).await == SpotlightStatus::Closed).await;
+    assert!(domain::ports::Clock::now(rig.clock.as_ref()) >= now + chrono::TimeDelta::seconds(20));
+    assert_eq!(status(&rig, SPOTLIGHT).await, SpotlightStatus::Open);
+    let command = Command::Broadcast { command: BroadcastCommand::EndBroadcast { reason: None } };
+    rig.submit(BROADCAST.into(), command, "end").await.expect("ended");
+    rig.until("closed", async |rig| status(rig, SPOTLIGHT).await == SpotlightStatus::Closed).await;
+    let gate = rig.gate.view(SPOTLIGHT).await.unwrap().unwrap();
+    assert_eq!(gate.status, SpotlightStatus::Closed);
+    let _ = CommandId(rig.uuid());
+}
+
+#[tokio::test]
+async fn a_second_process_stands_by_and_takes_over() {
+    let mut rig = Rig::idle();
+    rig.start_writer("w");
+    rig.start_projections();
+    let first = rig.start_process();
+    rig.start_process();
+    rig.open(2, None).await;
+    let order = placed(&rig, "sim_ok").await;
+    ended(&rig, order, OrderStatus::Confirmed).await;
+    first.abort();
+    let asked = request("bob", "k", 1, "sim_ok");
+    let order = asked.order_id();
+    rig.place(asked).await.expect("promised");
+    ended(&rig, order, OrderStatus::Confirmed).await;
+}
