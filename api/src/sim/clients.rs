@@ -96,9 +96,10 @@ impl Client {
         view.map_or(1, |view| view.offer.offer.version)
     }
 
-    /// A buyer, from the press on *buy* to the end of their patience.
-    pub async fn buy(self, wish: Wish) {
+    /// A buyer, from the press on *buy* to the end of their patience; tells whether an answer came.
+    pub async fn buy(self, wish: Wish) -> bool {
         self.told.lock().busy += 1;
+        let mut answered = false;
         let mut version = self.offer_version(wish.spotlight).await;
         let mut left = wish.repeats;
         for _ in 0..ATTEMPTS_MAX {
@@ -109,6 +110,7 @@ impl Client {
             {
                 Some(Ok(placed)) => {
                     self.promised(order, &placed);
+                    answered = true;
                     if wish.cancels {
                         self.cancel(&wish, order).await;
                     }
@@ -120,6 +122,7 @@ impl Client {
                 Some(Err(PlaceRefusal::OfferChanged { offer })) => version = offer.offer.version,
                 Some(Err(refusal)) if is_final(&refusal) => {
                     self.shop.line.world.note(|| format!("order {order}: {}", refusal.code()));
+                    answered = true;
                     break;
                 }
                 Some(Err(_)) | None => {}
@@ -127,6 +130,7 @@ impl Client {
             self.pause(20, 2_500).await;
         }
         self.told.lock().busy -= 1;
+        answered
     }
 
     fn promised(&self, order: OrderId, placed: &Placed) {
@@ -216,7 +220,6 @@ const fn is_final(refusal: &PlaceRefusal) -> bool {
             | PlaceRefusal::StockUnavailable
             | PlaceRefusal::LogUnavailable
             | PlaceRefusal::InFlight
-            | PlaceRefusal::Paused
     )
 }
 

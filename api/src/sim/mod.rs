@@ -73,6 +73,7 @@ pub fn run_seed(seed: u64, planted: Option<Break>, traced: bool) -> Outcome {
         Box::pin(async move {
             script.open().await;
             script.rush(roles).await;
+            script.come_late().await;
             script.settle().await;
             finished.store(true, Ordering::Relaxed);
         }),

@@ -143,7 +143,10 @@ impl SimAcceptedOrders {
 
 #[async_trait]
 impl AcceptedOrders for SimAcceptedOrders {
-    async fn put(&self, orders: &[AcceptedOrder]) -> Result<(), PortError> {
+    async fn put(
+        &self,
+        orders: &[AcceptedOrder],
+    ) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         self.line.call("accepted.put", self.inner().put(orders)).await
     }
 

@@ -135,12 +135,14 @@ impl Script {
         let levels = Levels::draw(&world);
         world.note(|| format!("{levels:?}"));
         world.set_levels(levels);
-        let buyers = 4 + world.below(9);
+        // most press in the same moment
+        let rushes: Vec<u64> = (0..=world.below(3)).map(|_| world.below(6_000)).collect();
+        let buyers = 4 + world.below(20);
         for number in 0..buyers {
-            self.send_buyer(number, buyers);
+            self.send_buyer(number, buyers, &rushes);
         }
-        for number in 0..world.below(5) {
-            self.send_host(number);
+        for number in 0..world.below(7) {
+            self.send_host(number, &rushes);
         }
         self.send_trouble(roles);
         self.client.shop.line.sleep(FAULTS_FOR).await;
@@ -149,7 +151,7 @@ impl Script {
         self.client.shop.commands.set_down(false);
     }
 
-    fn send_buyer(&self, number: u64, buyers: u64) {
+    fn send_buyer(&self, number: u64, buyers: u64, rushes: &[u64]) {
         let world = self.world();
         let Some(spotlight) = world.pick(&self.spotlights).copied() else { return };
         let quantity = |most: u64| {
@@ -180,7 +182,7 @@ impl Script {
             repeats: u32::try_from(world.below(3)).unwrap_or(0),
             cancels: world.chance(120),
         };
-        let start = world.between(0, 6_000);
+        let start = self.moment(rushes);
         let client = self.client.clone();
         self.client.told.lock().busy += 1;
         world.spawn(
@@ -188,9 +190,41 @@ impl Script {
             Box::pin(async move {
                 client.shop.line.sleep(start).await;
                 client.told.lock().busy -= 1;
-                client.buy(wish).await;
+                let _ = client.buy(wish).await;
             }),
         );
+    }
+
+    /// A moment of the rush.
+    fn moment(&self, rushes: &[u64]) -> Duration {
+        let world = self.world();
+        match world.pick(rushes) {
+            Some(rush) if !world.chance(200) => world.between(*rush, rush + 12),
+            _ => world.between(0, 8_000),
+        }
+    }
+
+    /// Once everything works again, somebody buys in every spotlight: a gate that was lost and that
+    /// nobody asked is rebuilt then.
+    pub async fn come_late(&self) {
+        for (number, spotlight) in self.spotlights.iter().enumerate() {
+            let line = Line {
+                sku: sku("A"),
+                quantity: Quantity::try_new(1).unwrap_or_else(|_| unreachable!()),
+            };
+            let wish = Wish {
+                viewer: 1_000,
+                key: format!("late-{number}"),
+                spotlight: *spotlight,
+                lines: Lines::try_new(vec![line]).unwrap_or_else(|_| unreachable!()),
+                method: Some("sim_ok"),
+                repeats: 1,
+                cancels: false,
+            };
+            if !self.client.clone().buy(wish).await {
+                self.world().fail("everything works again, and an order gets no answer");
+            }
+        }
     }
 
     fn host_command(&self, number: u64) -> SpotlightCommand {
@@ -214,13 +248,13 @@ impl Script {
         }
     }
 
-    fn send_host(&self, number: u64) {
+    fn send_host(&self, number: u64, rushes: &[u64]) {
         let world = self.world();
         let Some(spotlight) = world.pick(&self.spotlights).copied() else { return };
         let command = self.host_command(number);
         let pauses = matches!(command, SpotlightCommand::PauseSpotlight { .. });
         let ends = world.chance(60);
-        let (start, resume_after) = (world.between(0, 8_000), world.between(100, 3_000));
+        let (start, resume_after) = (self.moment(rushes), world.between(100, 3_000));
         let (client, broadcast) = (self.client.clone(), self.broadcast);
         self.client.told.lock().busy += 1;
         world.spawn(
