@@ -7,5 +7,6 @@ mod hosts;
 mod orders;
 mod payments;
 mod ports;
+mod real;
 mod restarts;
 mod rig;

@@ -7,7 +7,7 @@ use commands::writer::PARKED_DEADLINE;
 use domain::broadcast::BroadcastCommand;
 use domain::command::Command;
 use domain::event::StreamId;
-use domain::ids::{CommandId, OrderId};
+use domain::ids::OrderId;
 use domain::order::{OrderCommand, OrderReason};
 use domain::payment::{PaymentResult, PaymentStatus};
 use domain::ports::{CommandLog, SalesBoard, StockGate};
@@ -211,7 +211,6 @@ async fn spotlights_open_and_close_by_their_times_and_with_their_broadcast() {
     rig.until("closed", async |rig| status(rig, SPOTLIGHT).await == SpotlightStatus::Closed).await;
     let gate = rig.gate.view(SPOTLIGHT).await.unwrap().unwrap();
     assert_eq!(gate.status, SpotlightStatus::Closed);
-    let _ = CommandId(rig.uuid());
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use domain::ids::{
     BroadcastId, CommandId, CorrelationId, OrderId, ProductId, SellerId, Sku, SpotlightId,
     StreamKey, ViewerId, ViewerRef, derive_id,
 };
+use domain::invariants::{Invariants, LogEnd};
 use domain::line::{Line, Lines};
 use domain::money::{Currency, Money};
 use domain::offer::{Offer, Product, SkuTerms};
@@ -58,7 +59,6 @@ pub struct Rig {
     rebuilder: Arc<Rebuilder>,
     pumped: Arc<Pumped>,
     pub tasks: JoinSet<()>,
-    ids: Arc<SeededIds>,
 }
 
 pub fn seller() -> SellerId {
@@ -101,7 +101,6 @@ impl Rig {
             position: tokio::sync::watch::Sender::new(Position::START),
             clock: clock.clone(),
         });
-        let ids = Arc::new(SeededIds::new(1));
         let signer = Arc::new(ReceiptSigner::from_seed(&SEED));
         let (receipts, worker) = Receipts::new(signer, accepted.clone());
         let ports = IntakePorts {
@@ -112,7 +111,7 @@ impl Rig {
             rebuilder: rebuilder.clone(),
             read_models: pumped.clone(),
             clock: clock.clone(),
-            ids: ids.clone(),
+            ids: Arc::new(SeededIds::new(1)),
             faults: faults.clone(),
         };
         let mut tasks = JoinSet::new();
@@ -129,7 +128,6 @@ impl Rig {
             rebuilder,
             pumped,
             tasks,
-            ids,
         }
     }
 
@@ -230,7 +228,7 @@ impl Rig {
         for _ in 0..60_000 {
             self.settle().await;
             if condition(self).await {
-                return;
+                return self.verify().await;
             }
             self.clock.advance(Duration::from_millis(10));
         }
@@ -328,8 +326,11 @@ impl Rig {
         view.inventory.get(&sku()).expect("has the SKU").remaining
     }
 
-    pub fn uuid(&self) -> Uuid {
-        domain::ports::Ids::uuid(self.ids.as_ref())
+    /// Everything that the log must be, from its first event on.
+    pub async fn verify(&self) {
+        let events = self.store.inner.read(Position::START, usize::MAX).await.expect("reads");
+        let findings = Invariants::of_log(&events, LogEnd { settled: false });
+        assert!(findings.is_empty(), "{findings:?}");
     }
 }
 

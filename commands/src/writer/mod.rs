@@ -124,6 +124,9 @@ pub enum WriterError {
         /// What would be next.
         wanted: i64,
     },
+    /// The log is not the one that the store knows.
+    #[error("the command log does not hold what the store expects of it")]
+    LogUnreadable(#[source] PortError),
 }
 
 /// Why the loop is left.
@@ -185,6 +188,9 @@ impl Writer {
                     self.take(events).await?;
                 }
                 Err(PortError::Closed) => return Ok(()),
+                Err(error @ PortError::Corrupt { .. }) => {
+                    return Err(Stop::Failed(WriterError::LogUnreadable(error)));
+                }
                 Err(error) => self.back_off(&mut pause, &error).await?,
             }
         }

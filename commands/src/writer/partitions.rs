@@ -158,6 +158,9 @@ impl Writer {
             match self.ports.consumer.start_at(topic, number, start).await {
                 Ok(()) => break,
                 Err(PortError::Closed) => return Err(Stop::Asked),
+                Err(error @ PortError::Corrupt { .. }) => {
+                    return Err(Stop::Failed(WriterError::LogUnreadable(error)));
+                }
                 Err(error) => self.back_off(&mut pause, &error).await?,
             }
         }
