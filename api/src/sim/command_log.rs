@@ -240,6 +240,10 @@ impl CommandConsumer for SimConsumer {
         let mut state = self.log.state.lock();
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let owned = state.owners.get(index).copied().flatten() == Some(self.id);
+        let end = state.partitions.get(index).map_or(0, Vec::len);
+        if usize::try_from(offset).map_or(true, |offset| offset > end) {
+            return Err(PortError::corrupt("the command log", format!("it ends at {end}")));
+        }
         if let Some(member) = state.members.get_mut(&self.id).filter(|_| owned) {
             member.reading.insert(partition, usize::try_from(offset).unwrap_or(0));
         }

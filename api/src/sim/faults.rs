@@ -24,12 +24,14 @@ pub struct Levels {
     pub repeat: u64,
     /// The role dies before or after the call.
     pub kill: u64,
+    /// A writer is taken for dead when it commits, and stands still for a while.
+    pub zombie: u64,
 }
 
 impl Levels {
     /// Everything works, at once.
     pub const fn none() -> Self {
-        Self { yields: false, slow: 0, stall: 0, refuse: 0, lose: 0, repeat: 0, kill: 0 }
+        Self { yields: false, slow: 0, stall: 0, refuse: 0, lose: 0, repeat: 0, kill: 0, zombie: 0 }
     }
 
     /// The levels of one run.
@@ -43,6 +45,7 @@ impl Levels {
             lose: up_to(30),
             repeat: up_to(120),
             kill: up_to(6),
+            zombie: up_to(60),
         }
     }
 }

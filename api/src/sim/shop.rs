@@ -59,12 +59,18 @@ impl Shop {
         let clock = Arc::new(SimClock(Arc::clone(world)));
         let memory = MemoryStore::new(Arc::clone(&clock) as _);
         let witness = Arc::new(Mutex::new(Witness::default()));
-        let store =
-            SimStore::new(line.clone(), memory.clone(), planted, Arc::clone(&witness));
+        let commands = SimCommandLog::new(line.clone(), PARTITIONS, planted);
+        let store = SimStore::new(
+            line.clone(),
+            memory.clone(),
+            planted,
+            Arc::clone(&witness),
+            Arc::clone(&commands),
+        );
         let gate = Arc::new(MemoryGate::new(Arc::clone(&clock) as _));
         Self {
             store: Arc::new(store),
-            commands: SimCommandLog::new(line.clone(), PARTITIONS, planted),
+            commands,
             events: Arc::new(SimEventLog::new(line.clone())),
             gate: Arc::new(SimGate::new(line.clone(), gate, planted)),
             accepted: Arc::new(SimAcceptedOrders::new(line.clone())),

@@ -17,6 +17,7 @@ use domain::ports::{
 use parking_lot::Mutex;
 
 use super::breaks::Break;
+use super::command_log::SimCommandLog;
 use super::faults::{Fate, Line, gone};
 
 /// The store.
@@ -26,6 +27,7 @@ pub struct SimStore {
     planted: Option<Break>,
     /// Everything that was committed, checked at every prefix; shared by all connections.
     witness: Arc<Mutex<Witness>>,
+    commands: Arc<SimCommandLog>,
 }
 
 /// What watches the commits.
@@ -44,8 +46,23 @@ impl SimStore {
         inner: MemoryStore,
         planted: Option<Break>,
         witness: Arc<Mutex<Witness>>,
+        commands: Arc<SimCommandLog>,
     ) -> Self {
-        Self { line, inner, planted, witness }
+        Self { line, inner, planted, witness, commands }
+    }
+
+    /// Now and then the group takes the writer for dead while it stands still; when it goes on,
+    /// another one owns the partition.
+    async fn perhaps_stand_still(&self, batch: &Batch) {
+        let world = &self.line.world;
+        let Some(fence) = batch.fences.first().filter(|_| world.chance(world.levels().zombie))
+        else {
+            return;
+        };
+        world.note(|| "stands still, and is taken for dead".to_owned());
+        self.commands.expel_owner(usize::try_from(fence.partition).unwrap_or(0));
+        let pause = world.between(50, 3_000);
+        self.line.sleep(pause).await;
     }
 
     async fn watch(&self) {
@@ -59,6 +76,26 @@ impl SimStore {
                 let violation = finding.violation;
                 let (position, detail) = (violation.position, violation.detail);
                 self.line.world.fail(format!("{} at {position}: {detail}", finding.invariant));
+            }
+        }
+    }
+
+    /// I6: a batch is decided once, by whoever owns its partition; so it was committed only if the
+    /// partition stood where the batch begins.
+    async fn stood(&self, batch: &Batch) -> Vec<(Option<i64>, Option<i64>)> {
+        let mut stood = Vec::new();
+        for fence in &batch.fences {
+            let claim = self.inner.position_of(&fence.topic, fence.partition).await.ok().flatten();
+            stood.push((fence.first_offset, claim.and_then(|claim| claim.next_offset)));
+        }
+        stood
+    }
+
+    fn check_stood(&self, stood: &[(Option<i64>, Option<i64>)]) {
+        for (begins, stood) in stood {
+            if begins != stood {
+                let failure = format!("I6: a batch from {begins:?} on is committed at {stood:?}");
+                self.line.world.fail(failure);
             }
         }
     }
@@ -151,6 +188,7 @@ impl EventStore for SimStore {
     }
 
     async fn append(&self, batch: &Batch) -> Result<Position, StoreError> {
+        self.perhaps_stand_still(batch).await;
         let fate = self.line.before("commit").await;
         if fate == Fate::Refused {
             return Err(if self.line.world.chance(500) {
@@ -159,13 +197,17 @@ impl EventStore for SimStore {
                 StoreError::Ambiguous(gone("commit"))
             });
         }
+        let stood = self.stood(batch).await;
         let answer = if self.planted == Some(Break::NoFence) {
             self.inner.append(&self.without_fences(batch).await).await
         } else {
             self.inner.append(batch).await
         };
         match &answer {
-            Ok(_) => self.watch().await,
+            Ok(_) => {
+                self.check_stood(&stood);
+                self.watch().await;
+            }
             Err(error) => self.line.world.note(|| format!("the commit is refused: {error}")),
         }
         self.line.after("commit").await;

@@ -5,7 +5,7 @@
 //! those that can go on; time moves only when none can. A role is a process: killing it drops its
 //! tasks where they stand, and it begins again from what the stores and logs hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -40,9 +40,11 @@ const BEGINNING: i64 = 1_767_225_600;
 
 type TaskId = usize;
 
+/// Tasks that can go on: a set, because in which order one step wakes many must not matter (tokio's
+/// `watch` wakes its receivers in a random order).
 #[derive(Default)]
 struct Ready {
-    tasks: Mutex<Vec<TaskId>>,
+    tasks: Mutex<BTreeSet<TaskId>>,
 }
 
 struct TaskWaker {
@@ -57,10 +59,7 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(ready) = self.ready.upgrade() {
-            let mut tasks = ready.tasks.lock();
-            if !tasks.contains(&self.task) {
-                tasks.push(self.task);
-            }
+            ready.tasks.lock().insert(self.task);
         }
     }
 }
@@ -385,7 +384,8 @@ impl Executor {
         }
         let mut inner = self.world.inner.lock();
         let index = inner.dice.random_range(0..ready.len());
-        let id = ready.swap_remove(index);
+        let id = ready.iter().nth(index).copied()?;
+        ready.remove(&id);
         inner.mix(u64::try_from(id).unwrap_or(0));
         Some(id)
     }
@@ -404,7 +404,7 @@ impl Executor {
     fn remove(&mut self, id: TaskId) {
         let slot = self.slots.get_mut(id).and_then(Option::take);
         if slot.is_some() {
-            self.world.ready.tasks.lock().retain(|ready| *ready != id);
+            self.world.ready.tasks.lock().remove(&id);
             self.free.push(id);
         }
         // what it drops may wake others
