@@ -148,10 +148,12 @@ impl Writer {
             }
         };
         let start = match (claim.next_offset, bounds) {
-            (Some(wanted), Some((low, high))) => {
-                within(topic, number, wanted, low, high).map_err(Stop::Failed)?
+            (Some(wanted), Some((low, _))) if wanted < low => {
+                let topic = topic.to_owned();
+                let error = WriterError::LogTruncated { topic, partition: number, low, wanted };
+                return Err(Stop::Failed(error));
             }
-            (Some(wanted), None) => wanted,
+            (Some(wanted), _) => wanted,
             (None, _) => self.partitions.lows.get(&partition).copied().unwrap_or(0),
         };
         loop {
@@ -159,7 +161,7 @@ impl Writer {
                 Ok(()) => break,
                 Err(PortError::Closed) => return Err(Stop::Asked),
                 Err(error @ PortError::Corrupt { .. }) => {
-                    return Err(Stop::Failed(WriterError::LogUnreadable(error)));
+                    return Err(Stop::Failed(unreadable(&partition, start, bounds, error)));
                 }
                 Err(error) => self.back_off(&mut pause, &error).await?,
             }
@@ -205,23 +207,22 @@ impl Writer {
     }
 }
 
-/// A log that does not reach what was decided, in either direction, halts the writer (design rule
-/// 6).
-fn within(
-    topic: &str,
-    partition: i32,
+/// Why a partition cannot be started where the store says (design rule 6). The log's end is judged
+/// only here, after the claim: an owner that is fenced now may have decided past the end that the
+/// assignment told.
+fn unreadable(
+    (topic, partition): &PartitionId,
     wanted: i64,
-    low: i64,
-    high: i64,
-) -> Result<i64, WriterError> {
-    let topic = || topic.to_owned();
-    if wanted < low {
-        return Err(WriterError::LogTruncated { topic: topic(), partition, low, wanted });
+    bounds: Option<(i64, i64)>,
+    error: PortError,
+) -> WriterError {
+    match bounds {
+        Some((_, high)) if wanted > high => {
+            let (topic, partition) = (topic.clone(), *partition);
+            WriterError::LogEndLost { topic, partition, high, wanted }
+        }
+        _ => WriterError::LogUnreadable(error),
     }
-    if wanted > high {
-        return Err(WriterError::LogEndLost { topic: topic(), partition, high, wanted });
-    }
-    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -229,11 +230,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_does_not_reach_the_stored_offset_halts() {
-        assert!(matches!(within("t", 0, 4, 5, 9), Err(WriterError::LogTruncated { .. })));
-        assert_eq!(within("t", 0, 5, 5, 9).ok(), Some(5));
-        assert_eq!(within("t", 0, 9, 5, 9).ok(), Some(9));
-        assert!(matches!(within("t", 0, 10, 5, 9), Err(WriterError::LogEndLost { .. })));
+    fn a_log_that_does_not_start_says_why() {
+        let why = |bounds| {
+            unreadable(&("t".to_owned(), 0), 10, bounds, PortError::corrupt("t", "no such offset"))
+        };
+        assert!(matches!(why(Some((5, 9))), WriterError::LogEndLost { high: 9, wanted: 10, .. }));
+        assert!(matches!(why(Some((5, 10))), WriterError::LogUnreadable(_)));
+        assert!(matches!(why(None), WriterError::LogUnreadable(_)));
     }
 
     #[test]

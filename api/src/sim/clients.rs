@@ -1,0 +1,264 @@
+//! Who uses the shop: buyers who repeat themselves, and a host who changes his mind.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::intake::{Decided, HostRefusal, Intake, OrderRequest, PlaceRefusal, Placed};
+use domain::actor::{Actor, Role};
+use domain::command::{Command, CommandRecord};
+use domain::fingerprint::{Fingerprint, PseudonymKey};
+use domain::ids::{CommandId, CorrelationId, OrderId, SpotlightId, StreamKey, ViewerId, derive_id};
+use domain::line::Lines;
+use domain::order::{OrderCommand, PaymentChoice};
+use domain::personal::Personal;
+use domain::ports::StockGate;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::roles::Node;
+use super::script::seller;
+use super::shop::Shop;
+
+/// How often a client asks before it gives up.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// What the clients were told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Orders that were answered with 202.
+    pub promised: BTreeSet<OrderId>,
+    /// Orders that anybody asked for.
+    pub asked: BTreeSet<OrderId>,
+    /// Clients that are not done.
+    pub busy: u32,
+}
+
+/// A client: it speaks to any of the api processes.
+#[derive(Clone)]
+pub struct Client {
+    /// The shop.
+    pub shop: Shop,
+    /// The api processes.
+    pub nodes: Vec<Node>,
+    /// What all clients were told.
+    pub told: Arc<Mutex<Told>>,
+}
+
+/// What a buyer wants.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Who.
+    pub viewer: u64,
+    /// Under which key.
+    pub key: String,
+    /// Where.
+    pub spotlight: SpotlightId,
+    /// What.
+    pub lines: Lines,
+    /// How it is paid.
+    pub method: Option<&'static str>,
+    /// How often it is asked for, also after an answer.
+    pub repeats: u32,
+    /// Whether the buyer calls it off.
+    pub cancels: bool,
+}
+
+impl Client {
+    /// Runs one request in an api process; nothing where the process dies or is away.
+    async fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Arc<Intake>) -> BoxFuture<'static, T>,
+    ) -> Option<T> {
+        let world = &self.shop.line.world;
+        let node = world.pick(&self.nodes)?;
+        let intake = node.intake()?;
+        let (answer, answered) = oneshot::channel();
+        let request = request(intake);
+        world.spawn(
+            node.role,
+            Box::pin(async move {
+                // the client may be gone
+                let _ = answer.send(request.await);
+            }),
+        );
+        answered.await.ok()
+    }
+
+    async fn pause(&self, from_ms: u64, to_ms: u64) {
+        let pause = self.shop.line.world.between(from_ms, to_ms);
+        self.shop.line.sleep(pause).await;
+    }
+
+    async fn offer_version(&self, spotlight: SpotlightId) -> u32 {
+        let view = self.shop.gate.direct().view(spotlight).await.ok().flatten();
+        view.map_or(1, |view| view.offer.offer.version)
+    }
+
+    /// A buyer, from the press on *buy* to the end of their patience; tells whether an answer came.
+    pub async fn buy(self, wish: Wish) -> bool {
+        self.told.lock().busy += 1;
+        let mut answered = false;
+        let mut version = self.offer_version(wish.spotlight).await;
+        let mut left = wish.repeats;
+        for _ in 0..ATTEMPTS_MAX {
+            let request = request(&wish, version);
+            let order = request.order_id();
+            self.told.lock().asked.insert(order);
+            match self.ask(|intake| Box::pin(async move { intake.place_order(request).await })).await
+            {
+                Some(Ok(placed)) => {
+                    self.promised(order, &placed);
+                    answered = true;
+                    if wish.cancels {
+                        self.cancel(&wish, order).await;
+                    }
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                }
+                Some(Err(PlaceRefusal::OfferChanged { offer })) => version = offer.offer.version,
+                Some(Err(refusal)) if is_final(&refusal) => {
+                    self.shop.line.world.note(|| format!("order {order}: {}", refusal.code()));
+                    answered = true;
+                    break;
+                }
+                Some(Err(_)) | None => {}
+            }
+            self.pause(20, 2_500).await;
+        }
+        self.told.lock().busy -= 1;
+        answered
+    }
+
+    fn promised(&self, order: OrderId, placed: &Placed) {
+        let world = &self.shop.line.world;
+        world.note(|| format!("order {order} is promised"));
+        if placed.order.order.id != order || placed.order.receipt.is_none() {
+            world.fail(format!("order {order} is promised as another, or without a receipt"));
+        }
+        self.told.lock().promised.insert(order);
+    }
+
+    async fn cancel(&self, wish: &Wish, order: OrderId) {
+        let viewer_ref = viewer_ref(wish.viewer);
+        let id = derive_id("cancel", &[order.0.as_bytes()]);
+        let subject = Some(viewer_ref.as_str().to_owned());
+        let actor = Actor { role: Role::Viewer, subject };
+        let command = OrderCommand::CancelOrder { order_id: order, reason: None };
+        let command = Command::Order { command };
+        // confirmed meanwhile, or called off: either is fine
+        let _ = self.submit(CommandId(id), wish.spotlight.into(), actor, command).await;
+    }
+
+    /// A host's command, asked again until it is known what came of it.
+    ///
+    /// # Errors
+    /// The last refusal.
+    pub async fn command(
+        &self,
+        name: &str,
+        key: StreamKey,
+        command: Command,
+    ) -> Result<Decided, HostRefusal> {
+        let id = CommandId(derive_id("host", &[name.as_bytes(), key.0.as_bytes()]));
+        self.told.lock().busy += 1;
+        let actor = Actor { role: Role::Host, subject: None };
+        let decided = self.submit(id, key, actor, command).await;
+        self.shop.line.world.note(|| match &decided {
+            Ok(decided) => format!("{name}: decided at {}", decided.position),
+            Err(refusal) => format!("{name}: {}", refusal.code()),
+        });
+        self.told.lock().busy -= 1;
+        decided
+    }
+
+    async fn submit(
+        &self,
+        id: CommandId,
+        key: StreamKey,
+        actor: Actor,
+        command: Command,
+    ) -> Result<Decided, HostRefusal> {
+        let mut last = HostRefusal::OutcomeUnknown;
+        for _ in 0..ATTEMPTS_MAX {
+            let record = CommandRecord {
+                command_id: id,
+                seller: seller(),
+                key,
+                correlation: CorrelationId(id.0),
+                causation: None,
+                traceparent: None,
+                actor: actor.clone(),
+                issued_at: self.shop.line.world.now(),
+                command: command.clone(),
+            };
+            match self.ask(|intake| Box::pin(async move { intake.submit(record).await })).await {
+                Some(Ok(decided)) => return Ok(decided),
+                Some(Err(
+                    refusal @ (HostRefusal::OutcomeUnknown
+                    | HostRefusal::DecisionPending
+                    | HostRefusal::StockUnavailable
+                    | HostRefusal::LogUnavailable),
+                )) => last = refusal,
+                Some(Err(refusal)) => return Err(refusal),
+                None => {}
+            }
+            self.pause(20, 1_500).await;
+        }
+        Err(last)
+    }
+}
+
+/// Whether asking again leads to the same.
+const fn is_final(refusal: &PlaceRefusal) -> bool {
+    !matches!(
+        refusal,
+        PlaceRefusal::OutcomeUnknown { .. }
+            | PlaceRefusal::StockUnavailable
+            | PlaceRefusal::LogUnavailable
+            | PlaceRefusal::InFlight
+    )
+}
+
+fn viewer_ref(viewer: u64) -> domain::ids::ViewerRef {
+    PseudonymKey::from_secret(b"the simulator's").viewer_ref(&seller(), &viewer_id(viewer))
+}
+
+fn viewer_id(viewer: u64) -> ViewerId {
+    ViewerId::try_new(format!("viewer-{viewer}")).unwrap_or_else(|_| unreachable!())
+}
+
+fn request(wish: &Wish, version: u32) -> OrderRequest {
+    let payment = wish.method.map(|method| PaymentChoice {
+        provider: "simulated".to_owned(),
+        method: method.to_owned(),
+    });
+    let fingerprint = Fingerprint::of_order(
+        wish.spotlight,
+        version,
+        &wish.lines,
+        wish.method,
+        &serde_json::Value::Null,
+    );
+    OrderRequest {
+        seller: seller(),
+        viewer: viewer_id(wish.viewer),
+        viewer_ref: viewer_ref(wish.viewer),
+        spotlight: wish.spotlight,
+        offer_version: version,
+        lines: wish.lines.clone(),
+        payment,
+        key: wish.key.clone(),
+        fingerprint,
+        personal: Personal { viewer: Some(viewer_id(wish.viewer)), ..Personal::default() },
+        traceparent: None,
+    }
+}
+
+/// A pause of a script.
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
