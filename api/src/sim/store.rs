@@ -108,6 +108,7 @@ impl SimStore {
             if let Ok(Some(claim)) = claim {
                 fence.epoch = claim.epoch;
                 fence.first_offset = claim.next_offset;
+                fence.next_offset = fence.next_offset.max(claim.next_offset.unwrap_or(0));
             }
         }
         batch
@@ -197,6 +198,8 @@ impl EventStore for SimStore {
                 StoreError::Ambiguous(gone("commit"))
             });
         }
+        // what a planted fault sets spinning must not spin inside of one step
+        self.line.world.yield_now().await;
         let stood = self.stood(batch).await;
         let answer = if self.planted == Some(Break::NoFence) {
             self.inner.append(&self.without_fences(batch).await).await

@@ -34,7 +34,7 @@ pub struct RoleId(pub usize);
 pub const OUTSIDE: RoleId = RoleId(0);
 
 /// Polls after which a run is taken for endless.
-const POLLS_MAX: u64 = 3_000_000;
+const POLLS_MAX: u64 = 200_000;
 /// The first moment of every run: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
 

@@ -16,10 +16,7 @@ pub trait AcceptedOrders: Send + Sync {
     ///
     /// # Errors
     /// It cannot be written; the orders are in the log all the same.
-    async fn put(
-        &self,
-        orders: &[AcceptedOrder],
-    ) -> Result<Vec<Option<AcceptedOrder>>, PortError>;
+    async fn put(&self, orders: &[AcceptedOrder]) -> Result<Vec<Option<AcceptedOrder>>, PortError>;
     /// What was answered.
     ///
     /// # Errors
