@@ -1,6 +1,7 @@
 //! The outside of onair: HTTP, sockets, configuration, command line, and the composition root.
 
 pub mod auth;
+pub mod bench;
 #[cfg(test)]
 mod bless;
 pub mod broadcaster;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The one binary of onair.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    api::cli::main()
+}

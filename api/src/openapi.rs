@@ -42,8 +42,8 @@ impl Modify for Parts {
         components
             .security_schemes
             .insert("token".to_owned(), SecurityScheme::Http(scheme.build()).into());
-        let (name, schema) = responses::problem_schema();
-        components.schemas.insert(name, schema);
+        let (name, problem) = responses::problem_schema();
+        components.schemas.insert(name, problem);
         let mut more = Vec::new();
         <crate::problem::FieldError as utoipa::ToSchema>::schemas(&mut more);
         more.push((

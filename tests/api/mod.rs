@@ -1,1 +1,9 @@
-//! api
+//! The HTTP surface against a real server in this process.
+
+mod bad_input;
+mod cli;
+mod limits;
+mod orders;
+mod roles;
+mod server;
+mod shows;

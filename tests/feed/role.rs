@@ -89,7 +89,7 @@ async fn the_role_goes_on_and_heals_and_ends() {
             let reached = async || bus.history(&channel, None).await.unwrap().top.offset >= offset;
             soon(async {
                 while !reached().await {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
             })
             .await;
@@ -104,7 +104,7 @@ async fn the_role_goes_on_and_heals_and_ends() {
         };
         soon(async {
             while !healed().await {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         })
         .await;

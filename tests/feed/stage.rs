@@ -102,7 +102,8 @@ impl Stage {
             allowed_origins: vec![],
             limits,
         });
-        let feed = ViewerFeed::new(Arc::new(log.clone()), bus.clone() as Arc<dyn FeedBus>, clock);
+        let shared: Arc<dyn FeedBus> = bus.clone();
+        let feed = ViewerFeed::new(Arc::new(log.clone()), shared, clock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();

@@ -64,7 +64,7 @@ impl Load {
 
     async fn more(&self, orders: usize) {
         let target = self.count() + orders;
-        eventually("orders are accepted again", Duration::from_secs(60), async || {
+        eventually("orders are accepted again", Duration::from_mins(1), async || {
             (self.count() >= target || self.tasks.iter().all(tokio::task::JoinHandle::is_finished))
                 .then_some(())
         })
@@ -130,9 +130,12 @@ impl Sale {
         let broadcast = shop.live_broadcast(&cluster.url(0)).await;
         let spotlight =
             shop.spotlight(&cluster.url(0), &broadcast, &[("lamp", UNITS)], json!({})).await;
-        let bases = Arc::new(Mutex::new(cluster.api.iter().map(|api| api.url()).collect()));
-        let sockets: Arc<Mutex<Vec<String>>> =
-            Arc::new(Mutex::new(cluster.api.iter().map(|api| api.socket_url()).collect()));
+        let bases = Arc::new(Mutex::new(
+            cluster.api.iter().map(super::super::support::process::Onair::url).collect(),
+        ));
+        let sockets: Arc<Mutex<Vec<String>>> = Arc::new(Mutex::new(
+            cluster.api.iter().map(super::super::support::process::Onair::socket_url).collect(),
+        ));
         let mut viewers = vec![];
         for n in 0..BUYERS {
             let subject = format!("viewer-{n}");
@@ -148,8 +151,10 @@ impl Sale {
     }
 
     fn moved(&self, cluster: &Cluster) {
-        *self.bases.lock() = cluster.api.iter().map(|api| api.url()).collect();
-        *self.sockets.lock() = cluster.api.iter().map(|api| api.socket_url()).collect();
+        *self.bases.lock() =
+            cluster.api.iter().map(super::super::support::process::Onair::url).collect();
+        *self.sockets.lock() =
+            cluster.api.iter().map(super::super::support::process::Onair::socket_url).collect();
     }
 
     /// Every accepted order ends; stock, log and feeds agree.

@@ -1,6 +1,7 @@
 //! The rush: 2,000 viewers press at once on 100 units, beside a second sale on the other writer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -23,6 +24,9 @@ const SECOND_VIEWERS: usize = 200;
 /// Every so many payments fail.
 const FAILS_EVERY: usize = 10;
 
+/// How long a node may answer from a sold-out verdict, with room for a busy machine.
+const REPEAT_WITHIN: Duration = Duration::from_secs(10);
+
 /// What came of a press, by order id.
 pub type Admitted = BTreeMap<String, String>;
 
@@ -30,7 +34,7 @@ pub type Admitted = BTreeMap<String, String>;
 async fn owner(pool: &PgPool, spotlight: &str) -> String {
     sqlx::query(
         "SELECT o.owner FROM events e JOIN ingest_offsets o \
-         ON o.topic = e.metadata->>'topic' AND o.part = (e.metadata->>'partition')::int \
+         ON o.topic = e.metadata->>'topic' AND o.partition = (e.metadata->>'partition')::int \
          WHERE e.stream_key = $1::uuid LIMIT 1",
     )
     .bind(spotlight)
@@ -44,31 +48,38 @@ fn method(n: usize) -> &'static str {
     if n.is_multiple_of(FAILS_EVERY) { "sim_decline_hard" } else { "sim_ok" }
 }
 
-/// One press, and for every second viewer the same press again under the same key.
+/// One press, and for every second viewer the same press again under the same key, on another
+/// node and at the same time.
 async fn press(shop: &Shop, bases: [String; 2], viewer: &str, body: &Value, twice: bool) -> Answer {
     let key = Uuid::new_v4().to_string();
-    let first = shop.order(&bases[0], viewer, &key, body);
+    let first = shop.order_again(&bases[0], viewer, &key, body);
     if !twice {
-        return first.await.expect("an answer");
+        return first.await;
     }
-    let (first, second) = tokio::join!(first, shop.order(&bases[1], viewer, &key, body));
-    let (first, second) = (first.expect("an answer"), second.expect("an answer"));
-    match (first.status.as_u16(), second.status.as_u16()) {
-        (202, 202) => {
-            assert_eq!(first.id(), second.id(), "one key, one order");
-            assert_eq!(first.body["receipt"], second.body["receipt"], "one order, one receipt");
-            first
+    let (first, second) = tokio::join!(first, shop.order_again(&bases[1], viewer, &key, body));
+    let (won, other, base) = match (first.status.as_u16(), second.status.as_u16()) {
+        (202, _) => (first, second, &bases[1]),
+        (_, 202) => (second, first, &bases[0]),
+        _ => return first,
+    };
+    // one of two at the same moment may be told to wait, or be answered from a verdict that is
+    // older than the other's take; a repeat after the answer finds the order on any node
+    let repeat = if other.status == 202 {
+        other
+    } else {
+        assert!(["idempotency_in_flight", "sold_out"].contains(&other.code()), "{other:?}");
+        let until = Instant::now() + REPEAT_WITHIN;
+        loop {
+            let again = shop.order_again(base, viewer, &key, body).await;
+            if again.status == 202 {
+                break again;
+            }
+            assert!(Instant::now() < until, "the repeat does not find the order: {again:?}");
         }
-        (202, _) => {
-            assert_eq!(second.code(), "idempotency_in_flight", "{second:?}");
-            first
-        }
-        (_, 202) => {
-            assert_eq!(first.code(), "idempotency_in_flight", "{first:?}");
-            second
-        }
-        _ => first,
-    }
+    };
+    assert_eq!(won.id(), repeat.id(), "one key, one order");
+    assert_eq!(won.body["receipt"], repeat.body["receipt"], "one order, one receipt");
+    won
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +174,7 @@ pub async fn check_stock(shop: &Shop, base: &str, spotlight: &str, ends: &BTreeM
             *sold.entry(sku).or_default() += line["quantity"].as_i64().expect("a quantity");
         }
     }
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(20);
     loop {
         let inventory = shop.inventory(base, spotlight).await;
         let stocks = inventory.as_object().expect("an inventory");
@@ -182,8 +193,8 @@ pub async fn check_stock(shop: &Shop, base: &str, spotlight: &str, ends: &BTreeM
         if settled {
             return;
         }
-        assert!(std::time::Instant::now() < until, "{inventory} is not {sold:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert!(Instant::now() < until, "{inventory} is not {sold:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -25,7 +25,6 @@ pub struct Servers {
 
 /// A cluster: its processes by name, its folder, its settings.
 pub struct Cluster {
-    pub dir: TempDir,
     pub secret: Vec<u8>,
     pub settings: Vec<(String, String)>,
     pub api: Vec<Onair>,
@@ -33,6 +32,8 @@ pub struct Cluster {
     pub relay: Onair,
     pub project: Onair,
     pub process: Onair,
+    /// Last, so that it outlives the processes and their logs can still be shown.
+    pub dir: TempDir,
 }
 
 impl Servers {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 /// How long a process may take until it serves.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a process may take to stop after SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -15,7 +15,6 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
     pub listen: String,
-    pub ops: String,
 }
 
 /// One server process with its settings; it can be killed and started again.
@@ -50,17 +49,6 @@ impl Onair {
             ready: None,
             starts: 0,
         }
-    }
-
-    /// Adds or replaces a setting for the next start.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.settings.retain(|(known, _)| known != name);
-        self.settings.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Removes a setting for the next start.
-    pub fn unset(&mut self, name: &str) {
-        self.settings.retain(|(known, _)| known != name);
     }
 
     /// Starts the process without waiting for it.
@@ -158,21 +146,6 @@ impl Onair {
         }
     }
 
-    /// Whether the process has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
-    }
-
-    /// Waits until the process has ended by itself, as one with a fail point does.
-    pub async fn wait_ended(&mut self) {
-        let until = Instant::now() + STOPPED_WITHIN;
-        while !self.has_ended() {
-            assert!(Instant::now() < until, "{} did not end", self.name);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.child = None;
-    }
-
     /// `http://…` of the public listener.
     pub fn url(&self) -> String {
         format!("http://{}", self.ready.as_ref().expect("serves").listen)
@@ -182,11 +155,6 @@ impl Onair {
     pub fn socket_url(&self) -> String {
         let listen = &self.ready.as_ref().expect("serves").listen;
         format!("ws://{listen}/connection/websocket")
-    }
-
-    /// `http://…` of the ops listener.
-    pub fn ops_url(&self) -> String {
-        format!("http://{}", self.ready.as_ref().expect("serves").ops)
     }
 
     /// The end of what the process logged.

@@ -22,7 +22,6 @@ pub struct Shop {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
@@ -50,6 +49,8 @@ impl Shop {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(512)
+            // shorter than the server's, as for any client that must not lose a request to it
+            .pool_idle_timeout(Duration::from_secs(20))
             .timeout(Duration::from_secs(30))
             .build()
             .expect("a client");
@@ -84,10 +85,10 @@ impl Shop {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
         let bytes = response.bytes().await?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, body })
     }
 
     /// A host's call with a key of its own; repeats with the same key while the answer says so.
@@ -155,6 +156,17 @@ impl Shop {
     ) -> Result<Answer, reqwest::Error> {
         let token = self.token("viewer", viewer);
         self.call(Method::POST, &format!("{base}/v1/orders"), &token, Some(key), Some(body)).await
+    }
+
+    /// One order; the same key again where the connection was cut, as a client should.
+    pub async fn order_again(&self, base: &str, viewer: &str, key: &str, body: &Value) -> Answer {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.order(base, viewer, key, body).await {
+                Ok(answer) => return answer,
+                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+            }
+        }
     }
 
     /// Reads as the host.

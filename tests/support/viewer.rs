@@ -84,15 +84,10 @@ impl Viewer {
     /// Waits until the viewer is connected.
     pub async fn connected(&mut self) {
         let waited = self.connected.wait_for(|connected| *connected);
-        tokio::time::timeout(Duration::from_secs(60), waited)
+        tokio::time::timeout(Duration::from_mins(1), waited)
             .await
             .expect("connects in time")
             .expect("the viewer runs");
-    }
-
-    /// What it saw so far.
-    pub fn seen(&self) -> Seen {
-        self.seen.lock().clone()
     }
 
     /// Ends the viewer; returns what it saw.

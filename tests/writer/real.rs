@@ -143,7 +143,7 @@ async fn a_killed_writer_and_every_repeat_lead_to_one_decision_each() {
     servers.start_writer("heir").await;
     for number in 1..=ORDERS {
         if number == ORDERS / 2 {
-            eventually("something is decided", Duration::from_secs(60), async || {
+            eventually("something is decided", Duration::from_mins(1), async || {
                 (store.head().await.ok()? > Position(20)).then_some(())
             })
             .await;
@@ -157,7 +157,7 @@ async fn a_killed_writer_and_every_repeat_lead_to_one_decision_each() {
         }
     }
     for spotlight in &spotlights {
-        eventually("every order is decided", Duration::from_secs(60), async || {
+        eventually("every order is decided", Duration::from_mins(1), async || {
             let events = store.read_key((*spotlight).into(), Position::START, 10_000).await.ok()?;
             let accepted =
                 events.iter().filter(|event| event.event.event_type() == "OrderAccepted").count();

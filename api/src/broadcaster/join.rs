@@ -32,19 +32,16 @@ pub async fn join(
 ) -> Result<Json<JoinBody>, Problem> {
     let view = app.sales_board.broadcast(id).await?;
     let view = view.ok_or_else(|| Problem::not_found("broadcast"))?;
-    let given = caller.is_some().then(|| bearer(&headers)).flatten();
-    let (subject, token) = match (caller, given) {
-        (Some(caller), Some(token)) => {
-            // connecting to another seller's broadcast would be refused as well
-            caller.owns(&view.seller, "broadcast")?;
-            (caller.subject.to_string(), token)
-        }
-        _ => {
-            let token = app.auth.anonymous(&view.seller, app.ids.uuid(), app.clock.now());
-            let token = token.map_err(Problem::internal)?;
-            let caller = app.auth.verify(&token).await.map_err(Problem::internal)?;
-            (caller.subject.to_string(), token)
-        }
+    let given = caller.and_then(|caller| Some((caller, bearer(&headers)?)));
+    let (subject, token) = if let Some((caller, token)) = given {
+        // connecting to another seller's broadcast would be refused as well
+        caller.owns(&view.seller, "broadcast")?;
+        (caller.subject, token)
+    } else {
+        let token = app.auth.anonymous(&view.seller, app.ids.uuid(), app.clock.now());
+        let token = token.map_err(Problem::internal)?;
+        let caller = app.auth.verify(&token).await.map_err(Problem::internal)?;
+        (caller.subject, token)
     };
     let channels = ["live", "chat"].map(|kind| format!("{kind}:{id}"));
     let channels = channels.into_iter().chain([format!("user#{subject}")]).collect();

@@ -5,7 +5,7 @@ use std::io;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, CliError, Verdict};
+use super::{Cli, Verdict};
 
 /// Print the completions of a shell
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> Result<Verdict, CliError> {
+pub(super) fn run(args: &Args) -> Verdict {
     clap_complete::generate(args.shell, &mut Cli::command(), "onair", &mut io::stdout());
-    Ok(Verdict::Good)
+    Verdict::Good
 }

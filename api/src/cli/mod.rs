@@ -1,12 +1,15 @@
 //! The command line: stdout is data, stderr is everything else.
 
+mod bench;
 mod completions;
 mod config;
+mod demo;
 mod doctor;
 mod exit;
 mod logging;
 mod migrate;
 mod openapi;
+mod replay;
 mod serve;
 mod settings;
 mod token;
@@ -33,25 +36,34 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     Migrate(migrate::Args),
     Doctor(doctor::Args),
     Token(token::Args),
     Config(config::Args),
+    Replay(replay::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchReference(bench::ReferenceArgs),
 }
 
 impl Command {
     fn run(self) -> Result<Verdict, CliError> {
         match self {
+            Self::Demo(args) => in_runtime(demo::run(args)),
             Self::Serve(args) => in_runtime(serve::run(args)),
             Self::Migrate(args) => in_runtime(migrate::run(args)),
             Self::Doctor(args) => in_runtime(doctor::run(args)),
             Self::Token(args) => token::run(&args),
             Self::Config(args) => config::run(&args),
+            Self::Replay(args) => in_runtime(replay::run(args)),
             Self::Openapi(args) => openapi::run(&args),
-            Self::Completions(args) => completions::run(&args),
+            Self::Completions(args) => Ok(completions::run(&args)),
+            Self::Bench(args) => in_runtime(bench::run(args)),
+            Self::BenchReference(args) => in_runtime(bench::serve_reference(args)),
         }
     }
 }

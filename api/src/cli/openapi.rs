@@ -3,7 +3,7 @@
 use super::{CliError, Verdict};
 use crate::openapi::document_json;
 
-/// Print the OpenAPI document
+/// Print the HTTP contract (OpenAPI)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 

@@ -20,13 +20,13 @@ use crate::config::{self, Config, Finding, Flags, Secrets};
 pub(super) struct Args {
     #[command(flatten)]
     settings: SettingArgs,
-    /// Where HTTP and sockets are answered [env: ONAIR_LISTEN]
+    /// Where HTTP and sockets are answered (`ONAIR_LISTEN`)
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Where probes and metrics are answered [env: ONAIR_OPS_LISTEN]
+    /// Where probes and metrics are answered (`ONAIR_OPS_LISTEN`)
     #[arg(long, value_name = "ADDRESS")]
     ops_listen: Option<String>,
-    /// api, live, writer, relay, project, process [env: ONAIR_ROLES]
+    /// api, live, writer, relay, project, process (`ONAIR_ROLES`)
     #[arg(long, value_delimiter = ',', value_parser = role)]
     roles: Option<Vec<config::Role>>,
     /// Written once it serves: {"listen", "ops"}

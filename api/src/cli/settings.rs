@@ -11,13 +11,13 @@ pub struct SettingArgs {
     /// Settings file; onair.toml by default
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// SQLite file or postgres:// address [env: ONAIR_DATABASE]
+    /// SQLite file or postgres:// address (`ONAIR_DATABASE`)
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
-    /// Redis of a cluster [env: ONAIR_REDIS]
+    /// Redis of a cluster (`ONAIR_REDIS`)
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Kafka of a cluster [env: ONAIR_KAFKA]
+    /// Kafka of a cluster (`ONAIR_KAFKA`)
     #[arg(long, value_name = "BROKERS")]
     pub kafka: Option<String>,
 }

@@ -51,7 +51,7 @@ impl Around<'_> {
         let seed = keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
         let signer = Arc::new(ReceiptSigner::from_seed(&seed));
         let (receipts, worker) = Receipts::new(signer, Arc::clone(&parts.accepted));
-        let ports = IntakePorts {
+        let intake = IntakePorts {
             gate: Arc::clone(&parts.gate),
             log: Arc::clone(&parts.log),
             accepted: Arc::clone(&parts.accepted),
@@ -63,7 +63,7 @@ impl Around<'_> {
             faults: self.faults.clone(),
         };
         let app = App {
-            intake: Arc::new(Intake::new(ports, self.node, receipts)),
+            intake: Arc::new(Intake::new(intake, self.node, receipts)),
             order_book: Arc::clone(&parts.orders),
             sales_board: Arc::clone(&parts.board),
             gate: Arc::clone(&parts.gate),

@@ -9,7 +9,7 @@ use commands::process::{self, ProcessConfig, ProcessPorts, SimulatedGateway};
 use commands::relay;
 use commands::writer::{self, WriterConfig, WriterPorts};
 use domain::envelope::Position;
-use domain::ports::{Clock, EventStore};
+use domain::ports::{Clock, CommandConsumer, EventStore};
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::consumer::by_position;
 use projections::{stock_counter, viewer_feed};
@@ -119,18 +119,18 @@ impl Roles {
         store: &Arc<dyn EventStore>,
         setting: &Setting<'_>,
     ) -> Result<(), StartError> {
-        let (consumer, parked) = match &parts.wire {
-            Wire::Memory(log) => (Box::new(log.consumer()) as Box<_>, None),
+        let (consumer, parked): (Box<dyn CommandConsumer>, _) = match &parts.wire {
+            Wire::Memory(log) => (Box::new(log.consumer()), None),
             Wire::Kafka(kafka) => ((kafka.join)()?, kafka.parked.clone()),
         };
-        let ports = WriterPorts {
+        let writer = WriterPorts {
             store: Arc::clone(store),
             consumer,
             parked,
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
         };
-        let work = writer::run(ports, WriterConfig::new(setting.node), self.stop.clone());
+        let work = writer::run(writer, WriterConfig::new(setting.node), self.stop.clone());
         self.spawn("writer", async { Ok(work.await?) });
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Roles {
     fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
         let payment = &setting.config.payment;
         let delay = Duration::from_millis(payment.simulated_delay_milliseconds.into());
-        let ports = ProcessPorts {
+        let process = ProcessPorts {
             store: Arc::clone(store),
             log: Arc::clone(&parts.log),
             gate: Arc::clone(&parts.gate),
@@ -160,7 +160,7 @@ impl Roles {
         };
         let mut config = ProcessConfig::new(setting.node);
         config.payment_final = Duration::from_secs(payment.final_seconds.into());
-        self.tasks.spawn(process::run(ports, config, self.stop.clone()));
+        self.tasks.spawn(process::run(process, config, self.stop.clone()));
     }
 
     fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {

@@ -56,11 +56,8 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let handle = metrics_handle();
     // the sockets first: whoever cannot listen has touched nothing
-    let http = match serves_http(config) {
-        true => Some(bind(config.listen).await?),
-        false => None,
-    };
-    let ops = bind(config.ops_listen).await?;
+    let http = if serves_http(config) { Some(bind(config.listen)?) } else { None };
+    let ops = bind(config.ops_listen)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let faults = Faults::from_env()?;
@@ -87,7 +84,7 @@ pub async fn start(
     };
     let (app, live, routes) = surface(&around, &parts, &roles)?;
     let http = http.map(|listener| listener.serve(routes));
-    let ops = ops.serve(ops_router(Arc::clone(&readiness), handle));
+    let ops = ops.serve(ops_router(&readiness, handle));
     let drain = Duration::from_secs(config.http.drain_seconds.into());
     Ok(Running { http, ops, app, live, roles, readiness, drain, parts })
 }
@@ -96,8 +93,8 @@ fn serves_http(config: &Config) -> bool {
     config.roles.contains(&Role::Api) || config.roles.contains(&Role::Live)
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
 fn node_name(ids: &dyn Ids) -> String {
@@ -182,12 +179,10 @@ impl Running {
         drop(self.parts);
         let stopped = tokio::time::timeout(ROLES_STOP_WITHIN, self.roles.tasks.wait()).await;
         self.ops.shut_down(Duration::from_secs(1)).await;
-        match stopped {
-            Ok(()) => Stopped::Cleanly,
-            Err(_) => {
-                tracing::warn!(left = self.roles.tasks.len(), "roles did not stop in time");
-                Stopped::InTheMiddle
-            }
+        if stopped.is_ok() {
+            return Stopped::Cleanly;
         }
+        tracing::warn!(left = self.roles.tasks.len(), "roles did not stop in time");
+        Stopped::InTheMiddle
     }
 }

@@ -92,18 +92,6 @@ impl Shop {
         bail!("{path} kept answering 503")
     }
 
-    /// A host's read.
-    ///
-    /// # Errors
-    /// Any answer but 200.
-    pub async fn read(&self, path: &str) -> anyhow::Result<Value> {
-        let answer = self.call(Method::GET, path, &self.host_token, None, None).await?;
-        if answer.status != StatusCode::OK {
-            bail!("{path} answered {}: {}", answer.status, answer.body);
-        }
-        Ok(answer.body)
-    }
-
     /// One press on *buy*.
     ///
     /// # Errors

@@ -20,14 +20,19 @@ const REPORTS_MAX: usize = 4_096;
 /// Longest hesitation before the first press, at pace 1.
 const HESITATION_MS_MAX: u64 = 3_000;
 /// How long the sale may take until the last unit is sold.
-const SOLD_OUT_WITHIN: Duration = Duration::from_secs(180);
+const SOLD_OUT_WITHIN: Duration = Duration::from_mins(3);
 /// How long the viewers may take to connect.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(60);
+const CONNECTED_WITHIN: Duration = Duration::from_mins(1);
 /// How viewers pay, in twentieths: most succeed, some cards are refused.
 const METHODS: [(u32, &str); 4] =
     [(16, "sim_ok"), (18, "sim_decline_hard"), (19, "sim_twice"), (20, "sim_unknown")];
 /// The seed of the viewers' hesitation and cards: each show is the same crowd.
 const SEED: u64 = 1;
+
+/// Makes a token from its subject.
+pub type TokenOf = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
+/// Is told of the broadcast and the spotlight.
+pub type OnOpen = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 /// What the show is played on.
 pub struct Show {
@@ -38,7 +43,7 @@ pub struct Show {
     /// A host's token.
     pub host_token: String,
     /// Makes a viewer's token from its subject.
-    pub viewer_token: Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>,
+    pub viewer_token: TokenOf,
     /// How many viewers.
     pub viewers: u32,
     /// How many units.
@@ -46,7 +51,7 @@ pub struct Show {
     /// How much faster than the script.
     pub pace: f64,
     /// Told once the spotlight is open: its id and the broadcast's.
-    pub on_open: Box<dyn Fn(&str, &str) + Send + Sync>,
+    pub on_open: OnOpen,
 }
 
 /// Plays the show until the last unit is sold; returns what the viewers did.
@@ -54,9 +59,9 @@ pub struct Show {
 /// # Errors
 /// The server cannot be reached, or the show does not sell out in time.
 pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary> {
-    let shop = Shop::try_new(show.base.clone(), show.host_token.clone())?;
-    let broadcast = prepare(&shop).await?;
-    let spotlight = spotlight(&shop, &broadcast, show.units).await?;
+    let client = Shop::try_new(show.base.clone(), show.host_token.clone())?;
+    let broadcast = prepare(&client).await?;
+    let spotlight = spotlight(&client, &broadcast, show.units).await?;
     let mut screen = Screen::try_new(show.units)?;
     let (sender, mut reports) = mpsc::channel(REPORTS_MAX);
     let gate = Arc::new(Semaphore::new(0));
@@ -72,7 +77,7 @@ pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary>
             method: method(random.random_range(0..20)),
             buys_again: show.units.saturating_mul(2) > show.viewers,
             hesitation: hesitation(random.random_range(0..HESITATION_MS_MAX), show.pace),
-            shop: shop.clone(),
+            shop: client.clone(),
             reports: sender.clone(),
             opened: gate.clone(),
             stop: over.clone(),
@@ -81,7 +86,7 @@ pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary>
     }
     drop(sender);
     tracker.close();
-    let played = play(&show, &shop, &broadcast, &spotlight, &gate, &mut screen, &mut reports);
+    let played = play(&show, &client, &broadcast, &spotlight, &gate, &mut screen, &mut reports);
     let played = tokio::select! {
         () = stop.cancelled() => bail!("stopped before the show was over"),
         played = played => played,
@@ -130,7 +135,7 @@ fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
 /// Opens the sale once all watch, changes the price at half time, ends the show when all is sold.
 async fn play(
     show: &Show,
-    shop: &Shop,
+    client: &Shop,
     broadcast: &str,
     spotlight: &str,
     gate: &Semaphore,
@@ -163,7 +168,7 @@ async fn play(
                     "reason": "half time",
                 });
                 let path = format!("/v1/spotlights/{spotlight}/offer");
-                shop.host(&path, "demo-half-time", &body).await?;
+                client.host(&path, "demo-half-time", &body).await?;
             }
         }
         anyhow::Ok(())
@@ -171,6 +176,6 @@ async fn play(
     tokio::time::timeout(SOLD_OUT_WITHIN, selling)
         .await
         .context("the show did not sell out in time")??;
-    shop.host(&format!("/v1/broadcasts/{broadcast}/end"), "demo-end", &json!({})).await?;
+    client.host(&format!("/v1/broadcasts/{broadcast}/end"), "demo-end", &json!({})).await?;
     Ok(())
 }

@@ -67,12 +67,14 @@ pub struct Part {
     pub stop: CancellationToken,
 }
 
+#[derive(Default)]
 struct Wish {
     version: u64,
     remaining: i64,
     presses: u32,
     ordered: bool,
     over: bool,
+    status: String,
 }
 
 impl Part {
@@ -95,8 +97,7 @@ impl Part {
             "connect": {"token": self.token, "data": {"broadcast": self.broadcast}},
         });
         socket.send(Message::text(hello.to_string())).await?;
-        let mut wish =
-            Wish { version: 1, remaining: i64::MAX, presses: 0, ordered: false, over: false };
+        let mut wish = Wish { version: 1, remaining: i64::MAX, ..Wish::default() };
         let mut next_press: Option<Instant> = None;
         let mut opened = false;
         loop {
@@ -201,6 +202,10 @@ impl Part {
     async fn take_step(&self, data: Option<&Value>, wish: &mut Wish) {
         let Some(order) = data.and_then(|data| data.get("order")) else { return };
         let status = order.get("status").and_then(Value::as_str).unwrap_or_default();
+        if status == wish.status {
+            return;
+        }
+        status.clone_into(&mut wish.status);
         match status {
             // a buyer whose card was refused lets somebody else have the unit
             "failed" => wish.over = true,

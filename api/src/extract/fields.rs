@@ -118,20 +118,16 @@ impl<'a> Form<'a> {
         read: impl FnOnce(&mut Form<'a>) -> Option<T>,
     ) -> Option<T> {
         let present = self.map.is_some();
-        match self.member(name) {
-            Some(value) => {
-                let mut form = Form::at(value, self.pointer(name), self.errors);
-                let read = read(&mut form);
-                form.close();
-                read
+        let Some(value) = self.member(name) else {
+            if present {
+                self.errors.add(self.pointer(name), "is missing");
             }
-            None => {
-                if present {
-                    self.errors.add(self.pointer(name), "is missing");
-                }
-                None
-            }
-        }
+            return None;
+        };
+        let mut form = Form::at(value, self.pointer(name), self.errors);
+        let read = read(&mut form);
+        form.close();
+        read
     }
 
     /// A list of objects that must be there, not empty and at most `max` long.
@@ -157,22 +153,14 @@ impl<'a> Form<'a> {
             self.errors.add(pointer, format!("has {} items, not 1 to {max}", items.len()));
             return None;
         }
-        let mut all = Some(Vec::with_capacity(items.len()));
+        let mut read_items = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let mut form = Form::at(item, format!("{pointer}/{index}"), self.errors);
-            let one = read(&mut form);
+            read_items.extend(read(&mut form));
             form.close();
-            match one {
-                Some(one) => {
-                    all = all.map(|mut all| {
-                        all.push(one);
-                        all
-                    })
-                }
-                None => all = None,
-            }
         }
-        all
+        // nothing, where any of them is bad
+        (read_items.len() == items.len()).then_some(read_items)
     }
 
     /// Notes that a member is bad in a way that needs more than itself.

@@ -214,7 +214,7 @@ pub fn metadata(value: &Value) -> Parsed<Map<String, Value>> {
     Ok(map.clone())
 }
 
-/// serde_json refuses bodies nested deeper than 128, so this recursion is bounded.
+/// The parser refuses bodies nested deeper than 128, so this recursion is bounded.
 fn depth(value: &Value) -> usize {
     match value {
         Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),

@@ -26,8 +26,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// The ops listener: probes and metrics. It needs no parts of an api process, so that every role
 /// has one.
-pub fn ops_router(readiness: Arc<Readiness>, metrics: PrometheusHandle) -> Router {
-    let ready = Arc::clone(&readiness);
+pub fn ops_router(readiness: &Arc<Readiness>, metrics: PrometheusHandle) -> Router {
+    let ready = Arc::clone(readiness);
     Router::new()
         .route("/healthz", get(|| async { health::alive() }))
         .route("/readyz", get(move || async move { health::ready(&ready).await }))

@@ -11,6 +11,7 @@ use commands::intake::{OrderRequest, PlaceRefusal};
 use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
 use domain::personal::Personal;
+use domain::views::AcceptedOrder;
 use serde_json::json;
 
 use super::input;
@@ -51,8 +52,19 @@ pub async fn place(
     let request = request(&app, caller, key, input::new_order(&body)?);
     // from the take to the acknowledgement it outlives a client that hangs up (design §2)
     match app.intake.place_order_tracked(&app.tasks, request).await {
-        Ok(placed) => accepted(OrderBody::from(placed.order), placed.replayed),
+        Ok(placed) if placed.replayed => accepted(as_it_is_now(&app, placed.order).await, true),
+        Ok(placed) => accepted(OrderBody::from(placed.order), false),
         Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+/// The promise of then with the order of now.
+async fn as_it_is_now(app: &App, promised: AcceptedOrder) -> OrderBody {
+    match app.order_book.order(promised.order.id).await {
+        Ok(Some(row)) if row.version >= promised.order.version => {
+            OrderBody::with_receipt(row, promised.receipt.as_deref())
+        }
+        _ => OrderBody::from(promised),
     }
 }
 

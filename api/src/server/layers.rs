@@ -51,7 +51,6 @@ async fn within(State(limit): State<Duration>, request: Request, next: Next) -> 
 }
 
 /// What panicked is logged by the panic hook; the client learns nothing of it.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     crate::metrics::panicked();
     Problem::internal("a handler panicked").into_response()
@@ -79,6 +78,6 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
             .allow_headers(asked.collect::<Vec<_>>())
             .expose_headers(shown.collect::<Vec<_>>())
-            .max_age(Duration::from_secs(600)),
+            .max_age(Duration::from_mins(10)),
     )
 }

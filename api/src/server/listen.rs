@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,10 +23,15 @@ use crate::metrics;
 pub const HEADERS_MAX_BYTES: usize = 32 * 1024;
 /// Headers of a request.
 pub const HEADERS_MAX: usize = 100;
-/// How long a request's headers may take to arrive.
-pub const HEADER_READ_SECONDS: u64 = 10;
+/// How long a request's headers may take to arrive, the wait for them on an idle connection
+/// included: longer than the 60 s after which load balancers drop idle connections, because the side
+/// that sends must be the one that closes.
+pub const HEADER_READ_SECONDS: u64 = 75;
 /// Connections of one listener; the next one waits in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Connections that wait to be accepted: thousands press in the same second, and whoever finds the
+/// queue full is cut off. The kernel's own bound (`net.core.somaxconn`) may be lower.
+pub const BACKLOG: u32 = 16_384;
 /// The pause after the machine has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -51,8 +56,12 @@ impl Listener {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+        // a restarted server takes its port again while old connections still close
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(BACKLOG)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }

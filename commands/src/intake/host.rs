@@ -191,11 +191,13 @@ impl Intake {
                 // closing once more has no effect
                 Narrowed::Closed if narrow.narrowing == Narrowing::Close => Ok(None),
                 Narrowed::Closed => Err(HostRefusal::refused("closed", "the spotlight is closed")),
-                Narrowed::NoState => match self.await_gate(narrow.spotlight, started).await {
-                    Ok(()) => continue,
-                    Err(PlaceRefusal::NotFound) => Err(HostRefusal::NotFound),
-                    Err(_) => Err(HostRefusal::StockUnavailable),
-                },
+                Narrowed::NoState => {
+                    match self.await_gate(narrow.spotlight, &narrow.seller, started).await {
+                        Ok(()) => continue,
+                        Err(PlaceRefusal::NotFound) => Err(HostRefusal::NotFound),
+                        Err(_) => Err(HostRefusal::StockUnavailable),
+                    }
+                }
             };
         }
     }

@@ -101,7 +101,7 @@ impl Intake {
                     self.ports.clock.sleep(CHANGING_PAUSE).await;
                 }
                 TakeOutcome::NoState => {
-                    self.await_gate(take.spotlight, started).await?;
+                    self.await_gate(take.spotlight, &take.seller, started).await?;
                 }
                 TakeOutcome::SoldOut { remaining } => {
                     self.ask_verdict(take.spotlight).await;
@@ -116,11 +116,19 @@ impl Intake {
     pub(super) async fn await_gate(
         &self,
         spotlight: domain::ids::SpotlightId,
+        seller: &domain::ids::SellerId,
         since: Timestamp,
     ) -> Result<(), PlaceRefusal> {
         match self.ports.rebuilder.ensure(spotlight).await {
             Ok(Presence::Unknown) => return Err(PlaceRefusal::NotFound),
-            Ok(Presence::Ready | Presence::Rebuilding) => {}
+            // a gate that has its state says nothing of it to another seller
+            Ok(Presence::Ready) => match self.ports.gate.view(spotlight).await {
+                Ok(Some(view)) if view.offer.seller != *seller => {
+                    return Err(PlaceRefusal::NotFound);
+                }
+                _ => {}
+            },
+            Ok(Presence::Rebuilding) => {}
             Err(_) => return Err(PlaceRefusal::StockUnavailable),
         }
         if between(since, self.ports.clock.now()) >= REBUILD_BOUND {

@@ -56,10 +56,7 @@ impl MemoryAcceptedOrders {
 
 #[async_trait]
 impl AcceptedOrders for MemoryAcceptedOrders {
-    async fn put(
-        &self,
-        orders: &[AcceptedOrder],
-    ) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
+    async fn put(&self, orders: &[AcceptedOrder]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         let now = self.clock.now();
         let mut kept = self.kept.lock();
         let mut before = Vec::with_capacity(orders.len());

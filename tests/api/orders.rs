@@ -1,0 +1,134 @@
+//! Orders from the press to the end, as a client sees them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::server::{Server, host, order_of, viewer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_accepted_confirmed_and_listed() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 10, json!({"per_viewer_limit": 3})).await;
+    let mut body = order_of(&spotlight, 2);
+    body["reference"] = json!("cart-7");
+    body["metadata"] = json!({"a": {"b": [1, 2]}});
+    let placed = server.order(&viewer("ana"), "k1", &body).await.expect(202);
+    let order = placed.id();
+    assert_eq!(placed.header("location"), Some(format!("/v1/orders/{order}").as_str()));
+    assert_eq!(placed.header("idempotency-replayed"), None);
+    assert_eq!(placed.body["status"], "pending");
+    assert_eq!(placed.body["hold_expires_at"], Value::Null);
+    assert_eq!(placed.body["total"], json!({"minor": 39_800, "currency": "KRW"}));
+    assert_eq!(placed.body["viewer"], "ana");
+    assert!(placed.body["receipt"].is_object());
+    let ended = server.ended(&order).await;
+    assert_eq!(ended["status"], "confirmed");
+    assert_eq!(ended["payment"]["status"], "captured");
+    assert_eq!(ended["reference"], "cart-7");
+    assert_eq!(ended["metadata"], json!({"a": {"b": [1, 2]}}));
+    assert_eq!(ended["receipt"], placed.body["receipt"]);
+    for hidden in ["viewer_ref", "body_fingerprint", "position", "seller"] {
+        assert!(ended.get(hidden).is_none(), "{hidden} is shown");
+    }
+    let again = server.order(&viewer("ana"), "k1", &body).await.expect(202);
+    assert_eq!(again.body["status"], "confirmed", "the order as it is now");
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    let over = server.order(&viewer("ana"), "k2", &order_of(&spotlight, 2)).await;
+    let over = over.problem(409, "over_limit");
+    assert_eq!(over.body["per_viewer_limit"], 3);
+    let list = format!("/v1/orders?spotlight_id={spotlight}&status=confirmed");
+    for token in [viewer("ana"), host()] {
+        let listed = server.get(&list, &token).await.expect(200);
+        assert_eq!(listed.body["items"][0]["id"], json!(order));
+        assert_eq!(listed.body["next_cursor"], Value::Null);
+    }
+    server
+        .post(&format!("/v1/orders/{order}/cancel"), &viewer("ana"), &json!({}))
+        .await
+        .problem(409, "already_confirmed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outcomes_that_are_no_fault_have_their_own_codes() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 2, json!({})).await;
+    let (ana, step) = (viewer("ana"), |step: &str| format!("/v1/spotlights/{spotlight}/{step}"));
+    let sold_out = server.order(&ana, "k1", &order_of(&spotlight, 3)).await;
+    assert_eq!(sold_out.problem(409, "sold_out").body["remaining"], json!({"lamp": 2}));
+    server.post(&step("pause"), &host(), &json!({})).await.expect(200);
+    server.order(&ana, "k2", &order_of(&spotlight, 1)).await.problem(409, "paused");
+    server.post(&step("resume"), &host(), &json!({})).await.expect(200);
+    let price = json!({"live_price": {"minor": 9_900, "currency": "KRW"}, "reason": "late"});
+    let changed = server.post(&step("offer"), &host(), &price).await.expect(200);
+    assert_eq!(changed.body["offer"]["version"], 2);
+    let old = server.order(&ana, "k3", &order_of(&spotlight, 1)).await;
+    let old = old.problem(409, "offer_changed");
+    assert_eq!(old.body["offer"]["live_price"]["minor"], 9_900);
+    assert_eq!(old.body["offer"]["version"], 2);
+    let closed = server.post(&step("close"), &host(), &json!({"reason": "over"})).await.expect(200);
+    assert_eq!(closed.body["status"], "closed");
+    server.order(&ana, "k4", &order_of(&spotlight, 1)).await.problem(409, "closed");
+    server.post(&step("open"), &host(), &json!({})).await.problem(409, "closed");
+    let later =
+        json!({"opens_at": chrono::DateTime::from_timestamp(super::server::now() + 900, 0)});
+    let scheduled = server.spotlight(&broadcast, 2, later).await;
+    let early = server.order(&ana, "k5", &order_of(&scheduled, 1)).await.problem(409, "not_open");
+    assert!(early.body["opens_at"].is_string());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_its_payment_can_be_cancelled() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 1, json!({})).await;
+    let mut body = order_of(&spotlight, 1);
+    body["payment_method"] = Value::Null;
+    let order = server.order(&viewer("ana"), "k", &body).await.expect(202);
+    assert_eq!(order.body["payment_method"], Value::Null);
+    let path = format!("/v1/orders/{}", order.id());
+    let cancelled = server.post(&format!("{path}/cancel"), &viewer("ana"), &json!({})).await;
+    assert_eq!(cancelled.expect(202).body["status"], "cancelled");
+    let read = server.get(&path, &viewer("ana")).await.expect(200);
+    assert_eq!(read.body["status"], "cancelled");
+    assert_eq!(read.body["reason"], "cancelled_by_viewer");
+    server.post(&format!("{path}/cancel"), &viewer("ana"), &json!({})).await.expect(202);
+    let freed = server.get(&format!("/v1/spotlights/{spotlight}"), &host()).await.expect(200);
+    assert_eq!(freed.body["inventory"]["lamp"]["remaining"], 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_costs_no_unit() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 100, json!({})).await;
+    for n in 0..30_u64 {
+        let request = server
+            .request(&Method::POST, "/v1/orders")
+            .bearer_auth(viewer(&format!("v{n}")))
+            .header("Idempotency-Key", "k")
+            .timeout(Duration::from_micros(500 + 100 * n))
+            .json(&order_of(&spotlight, 1));
+        let _ = request.send().await;
+    }
+    // every unit that was taken has an order that ends
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let shown = server.get(&format!("/v1/spotlights/{spotlight}"), &host()).await.expect(200);
+        let lamp = &shown.body["inventory"]["lamp"];
+        let listed = server.get("/v1/orders?limit=200&status=confirmed", &host()).await.expect(200);
+        let confirmed = listed.body["items"].as_array().expect("items").len();
+        if lamp["held"] == 0 && lamp["sold"] == confirmed {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{lamp} and {confirmed} confirmed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.stop().await;
+}
