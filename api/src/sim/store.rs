@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::breaks::Break;
 use super::command_log::SimCommandLog;
 use super::faults::{Fate, Line, gone};
+use super::world::World;
 
 /// The store.
 pub struct SimStore {
@@ -199,7 +200,7 @@ impl EventStore for SimStore {
             });
         }
         // what a planted fault sets spinning must not spin inside of one step
-        self.line.world.yield_now().await;
+        World::yield_now().await;
         let stood = self.stood(batch).await;
         let answer = if self.planted == Some(Break::NoFence) {
             self.inner.append(&self.without_fences(batch).await).await
