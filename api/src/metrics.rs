@@ -1,9 +1,14 @@
 //! Every metric of this crate.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use dashmap::DashMap;
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 /// Requests answered, by route and class of status.
 pub const HTTP_REQUESTS: &str = "onair_http_requests_total";
@@ -29,17 +34,38 @@ pub fn describe() {
     describe_counter!(PANICS, "Requests that ended in a panic; a defect, must read 0");
 }
 
-/// One request was answered.
+/// The metrics of one route, looked up once: their labels are made anew otherwise with every
+/// request.
+struct Route {
+    classes: [Counter; 5],
+    seconds: Histogram,
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Route {
+    fn of(route: &str) -> Self {
+        let requests =
+            |class| counter!(HTTP_REQUESTS, "route" => route.to_owned(), "status" => class);
+        let seconds = histogram!(HTTP_SECONDS, "route" => route.to_owned());
+        Self { classes: CLASSES.map(requests), seconds }
+    }
+}
+
+/// As many as there are routes; filled once requests come, when the recorder stands.
+static ROUTES: LazyLock<DashMap<String, Arc<Route>>> = LazyLock::new(DashMap::new);
+
+/// One request was answered. `route` is the pattern that it matched.
 pub fn http_request(route: &str, status: StatusCode, elapsed: Duration) {
-    let class = match status.as_u16() {
-        100..200 => "1xx",
-        200..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
-    };
-    counter!(HTTP_REQUESTS, "route" => route.to_owned(), "status" => class).increment(1);
-    histogram!(HTTP_SECONDS, "route" => route.to_owned()).record(elapsed.as_secs_f64());
+    let known = ROUTES.get(route).map(|known| Arc::clone(&known));
+    let route = known.unwrap_or_else(|| {
+        Arc::clone(&ROUTES.entry(route.to_owned()).or_insert_with(|| Arc::new(Route::of(route))))
+    });
+    let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+    if let Some(requests) = route.classes.get(class) {
+        requests.increment(1);
+    }
+    route.seconds.record(elapsed.as_secs_f64());
 }
 
 /// One order was refused by the rate limit.

@@ -1,5 +1,6 @@
 //! The envelope of an event: where it stands in the log and where it came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -132,6 +133,59 @@ impl Metadata {
         map
     }
 
+    /// [`Metadata::to_map`] as JSON, byte for byte, without the map.
+    ///
+    /// # Errors
+    /// None that can be met: texts always serialise.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let time = self.decided_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        serde_json::to_string(&Written {
+            causation: self.causation.map(AsText),
+            command_id: AsText(self.command_id),
+            correlation: AsText(self.correlation),
+            decided_at: &time,
+            offset: AsText(self.source.offset),
+            partition: AsText(self.source.partition),
+            role: role_name(self.actor.role),
+            seller: self.seller.as_str(),
+            subject: self.actor.subject.as_deref(),
+            topic: &self.source.topic,
+            traceparent: self.traceparent.as_deref(),
+        })
+    }
+
+    /// Reads the flat object of the store from its JSON, without the map.
+    ///
+    /// # Errors
+    /// [`MetadataError`] naming the field that is missing or malformed, or that it is no flat
+    /// object.
+    pub fn from_json(text: &str) -> Result<Self, MetadataError> {
+        let read: Read<'_> = serde_json::from_str(text).map_err(|_| MetadataError("object"))?;
+        let causation = match read.causation.as_ref() {
+            "" => None,
+            text => Some(parsed(text, "causation")?),
+        };
+        let seller = read.seller.and_then(|name| SellerId::try_new(name).ok());
+        let decided_at = chrono::DateTime::parse_from_rfc3339(&read.decided_at);
+        Ok(Self {
+            seller: seller.ok_or(MetadataError("seller"))?,
+            command_id: parsed(&read.command_id, "command_id")?,
+            correlation: parsed(&read.correlation, "correlation")?,
+            causation,
+            traceparent: read.traceparent,
+            actor: Actor {
+                role: role_of(&read.role).ok_or(MetadataError("role"))?,
+                subject: read.subject,
+            },
+            source: Source {
+                topic: read.topic.ok_or(MetadataError("topic"))?,
+                partition: parsed(&read.partition, "partition")?,
+                offset: parsed(&read.offset, "offset")?,
+            },
+            decided_at: decided_at.map_err(|_| MetadataError("decided_at"))?.to_utc(),
+        })
+    }
+
     /// Reads the flat object of the store.
     ///
     /// # Errors
@@ -158,6 +212,61 @@ impl Metadata {
             decided_at: field(map, "decided_at")?,
         })
     }
+}
+
+/// A value as its text.
+struct AsText<T>(T);
+
+impl<T: fmt::Display> Serialize for AsText<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// The flat object as it is written: names in the order of the map.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation: Option<AsText<EventId>>,
+    command_id: AsText<CommandId>,
+    correlation: AsText<CorrelationId>,
+    decided_at: &'a str,
+    offset: AsText<i64>,
+    partition: AsText<i32>,
+    role: &'static str,
+    seller: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    topic: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+}
+
+/// The flat object as it is read: what is parsed is not copied before; absent is empty.
+#[derive(Deserialize)]
+struct Read<'a> {
+    #[serde(borrow, default)]
+    causation: Cow<'a, str>,
+    #[serde(borrow, default)]
+    command_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    correlation: Cow<'a, str>,
+    #[serde(borrow, default)]
+    decided_at: Cow<'a, str>,
+    #[serde(borrow, default)]
+    offset: Cow<'a, str>,
+    #[serde(borrow, default)]
+    partition: Cow<'a, str>,
+    #[serde(borrow, default)]
+    role: Cow<'a, str>,
+    seller: Option<String>,
+    subject: Option<String>,
+    topic: Option<String>,
+    traceparent: Option<String>,
+}
+
+fn parsed<T: FromStr>(text: &str, name: &'static str) -> Result<T, MetadataError> {
+    text.parse().map_err(|_| MetadataError(name))
 }
 
 fn field<T: FromStr>(
@@ -189,4 +298,57 @@ fn role_name(role: Role) -> &'static str {
 
 fn role_of(name: &str) -> Option<Role> {
     ROLES.iter().find(|(_, known)| *known == name).map(|(role, _)| *role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn metadata(whole: bool) -> Metadata {
+        let id = Uuid::from_u128(7);
+        Metadata {
+            seller: SellerId::try_new("ac\"me é").expect("valid"),
+            command_id: CommandId(id),
+            correlation: CorrelationId(id),
+            causation: whole.then_some(EventId(id)),
+            traceparent: whole.then(|| "00-1-2-01".to_owned()),
+            actor: Actor { role: Role::Host, subject: whole.then(|| "abc".to_owned()) },
+            source: Source { topic: "t".to_owned(), partition: 3, offset: -1 },
+            decided_at: Timestamp::from_timestamp_micros(1_790_000_000_000_001).expect("a time"),
+        }
+    }
+
+    #[test]
+    fn json_and_map_are_the_same() {
+        for whole in [true, false] {
+            let metadata = metadata(whole);
+            let json = metadata.to_json().expect("serialises");
+            assert_eq!(json, serde_json::to_string(&metadata.to_map()).expect("serialises"));
+            assert_eq!(Metadata::from_json(&json), Ok(metadata.clone()));
+            let map = serde_json::from_str(&json).expect("flat");
+            assert_eq!(Metadata::from_map(&map), Ok(metadata));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_named() {
+        let map = metadata(true).to_map();
+        for name in ["seller", "command_id", "correlation", "role", "topic", "partition", "offset"]
+            .into_iter()
+            .chain(["decided_at"])
+        {
+            let mut without = map.clone();
+            without.remove(name);
+            let json = serde_json::to_string(&without).expect("serialises");
+            assert_eq!(Metadata::from_json(&json), Err(MetadataError(name)));
+        }
+        for name in ["command_id", "causation", "role", "offset", "decided_at"] {
+            let mut with = map.clone();
+            with.insert(name.to_owned(), "?".to_owned());
+            let json = serde_json::to_string(&with).expect("serialises");
+            assert_eq!(Metadata::from_json(&json), Err(MetadataError(name)));
+        }
+        assert_eq!(Metadata::from_json("[]"), Err(MetadataError("object")));
+    }
 }

@@ -31,9 +31,9 @@ impl Fingerprint {
         payment_method: Option<&str>,
         extra: &serde_json::Value,
     ) -> Self {
-        let canonical =
-            serde_json::json!([spotlight, offer_version, lines, payment_method, extra,]);
-        Self::of(canonical.to_string().as_bytes())
+        // a tuple of texts, numbers and lists of them always serialises
+        let canonical = (spotlight, offer_version, lines, payment_method, extra);
+        Self::of(&serde_json::to_vec(&canonical).unwrap_or_default())
     }
 
     /// A fingerprint that was written down.

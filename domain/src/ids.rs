@@ -51,9 +51,15 @@ macro_rules! uuid_id {
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
 
         impl $name {
             /// Parses the identifier.
@@ -103,6 +109,10 @@ macro_rules! name_id {
 fn check_name(text: &str) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
+    }
+    // most names, and ids are parsed many times for each order
+    if text.len() <= NAME_ID_MAX_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
     }
     if text.chars().count() > NAME_ID_MAX_CHARS {
         return Err(IdError::TooLong);

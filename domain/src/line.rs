@@ -46,9 +46,15 @@ pub enum LinesError {
 }
 
 /// The lines of one order: not empty, each SKU once, at most [`ORDER_UNITS_MAX`] units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Line>", into = "Vec<Line>")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<Line>")]
 pub struct Lines(Vec<Line>);
+
+impl Serialize for Lines {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 impl Lines {
     /// Parses the lines.

@@ -1,8 +1,10 @@
 //! Money in minor units, with the exponent table of ISO 4217; never a float.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::quantity::Quantity;
 
@@ -26,8 +28,7 @@ pub enum MoneyError {
 }
 
 /// An active ISO 4217 currency.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
 impl Currency {
@@ -63,16 +64,30 @@ impl fmt::Display for Currency {
     }
 }
 
-impl TryFrom<String> for Currency {
-    type Error = MoneyError;
-    fn try_from(code: String) -> Result<Self, MoneyError> {
-        Self::try_new(&code)
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.code().to_owned()
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(CurrencyVisitor)
+    }
+}
+
+/// Reads a code in place: every price of every event has one.
+struct CurrencyVisitor;
+
+impl Visitor<'_> for CurrencyVisitor {
+    type Value = Currency;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an ISO 4217 currency code")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, code: &str) -> Result<Currency, E> {
+        Currency::try_new(code).map_err(E::custom)
     }
 }
 
@@ -92,13 +107,22 @@ const TWO_PLACES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BN
     SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD \
     XCD XCG YER ZAR ZMW ZWG";
 
+/// The exponents by code, sorted.
+static BY_CODE: LazyLock<Vec<([u8; 3], u8)>> = LazyLock::new(|| {
+    let codes = |exponent: u8, list: &'static str| {
+        let codes = list.split_ascii_whitespace();
+        codes.filter_map(move |code| Some((code.as_bytes().try_into().ok()?, exponent)))
+    };
+    let listed = EXPONENTS.iter().flat_map(|(exponent, list)| codes(*exponent, list));
+    let mut all: Vec<([u8; 3], u8)> = listed.chain(codes(2, TWO_PLACES)).collect();
+    all.sort_unstable();
+    all
+});
+
 fn exponent_of(code: &str) -> Option<u8> {
-    let listed = |list: &str| list.split_ascii_whitespace().any(|known| known == code);
-    EXPONENTS
-        .iter()
-        .find(|(_, list)| listed(list))
-        .map(|(exponent, _)| *exponent)
-        .or_else(|| listed(TWO_PLACES).then_some(2))
+    let code: [u8; 3] = code.as_bytes().try_into().ok()?;
+    let place = BY_CODE.binary_search_by_key(&code, |(known, _)| *known).ok()?;
+    BY_CODE.get(place).map(|(_, exponent)| *exponent)
 }
 
 /// An amount in minor units of a currency: 19,900 won is `{minor: 19900, currency: KRW}`.
@@ -174,7 +198,7 @@ mod tests {
         for (code, places) in [("KRW", 0), ("USD", 2), ("KWD", 3), ("CLF", 4), ("JPY", 0)] {
             assert_eq!(currency(code).exponent(), places, "{code}");
         }
-        for code in ["XXX", "krw", "", "KR", "KRWW", "ABC", "원원원"] {
+        for code in ["XXX", "AED AFN", "krw", "", "KR", "KRWW", "ABC", "원원원"] {
             assert_eq!(Currency::try_new(code), Err(MoneyError::UnknownCurrency), "{code}");
         }
     }

@@ -15,7 +15,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const REQUEST_ID_MAX_CHARS: usize = 128;
 
 tokio::task_local! {
-    static CURRENT: Trace;
+    static CURRENT: Arc<Trace>;
 }
 
 /// The trace that a request belongs to.
@@ -79,18 +79,18 @@ pub fn current_id() -> String {
 }
 
 /// The trace of the request that this task answers.
-pub fn current() -> Option<Trace> {
-    CURRENT.try_with(Clone::clone).ok()
+pub fn current() -> Option<Arc<Trace>> {
+    CURRENT.try_with(Arc::clone).ok()
 }
 
 /// Gives every request its trace, echoes it, and logs how the request ended. The query is never
 /// logged: it may hold a connect command with a token (contract §3).
 pub async fn layer(State(ids): State<Arc<dyn Ids>>, request: Request, next: Next) -> Response {
-    let trace = Trace::of(&request, ids.as_ref());
+    let trace = Arc::new(Trace::of(&request, ids.as_ref()));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let started = std::time::Instant::now();
-    let mut response = CURRENT.scope(trace.clone(), next.run(request)).await;
+    let mut response = CURRENT.scope(Arc::clone(&trace), next.run(request)).await;
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&trace.request_id) {
         headers.insert(X_REQUEST_ID, value);
@@ -102,7 +102,7 @@ pub async fn layer(State(ids): State<Arc<dyn Ids>>, request: Request, next: Next
     let status = response.status();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     crate::metrics::http_request(route, status, elapsed);
-    let Trace { trace_id, request_id, .. } = &trace;
+    let Trace { trace_id, request_id, .. } = trace.as_ref();
     let micros = elapsed.as_micros();
     if status.is_server_error() && status != axum::http::StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(%method, route, status = status.as_u16(), micros, trace_id, request_id, "answered");

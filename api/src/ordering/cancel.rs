@@ -60,6 +60,6 @@ pub async fn cancel(
         }
     }
     let found = find(&app, &caller, order_id).await?;
-    let body = OrderBody::with_receipt(found.order, found.receipt.as_deref());
+    let body = OrderBody::with_receipt(found.order, found.receipt);
     Ok((StatusCode::ACCEPTED, [(LOCATION, body.location())], Json(body)))
 }

@@ -49,7 +49,12 @@ pub async fn place(
     JsonBody(body): JsonBody<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
     app.order_rate.check(&caller)?;
-    let request = request(&app, caller, key, input::new_order(&body)?);
+    let new = input::new_order(&body)?;
+    let what = (new.spotlight, new.offer_version, &new.lines);
+    if let Some(refusal) = app.intake.known_refusal(&caller.seller, &caller.subject, &key, what) {
+        return Err(refused(refusal));
+    }
+    let request = request(&app, caller, key, new);
     // from the take to the acknowledgement it outlives a client that hangs up (design §2)
     match app.intake.place_order_tracked(&app.tasks, request).await {
         Ok(placed) if placed.replayed => accepted(as_it_is_now(&app, placed.order).await, true),
@@ -90,7 +95,7 @@ fn request(app: &App, caller: Caller, key: String, new: input::NewOrder) -> Orde
             metadata: new.metadata,
             ..Personal::default()
         },
-        traceparent: trace::current().map(|trace| trace.traceparent),
+        traceparent: trace::current().map(|trace| trace.traceparent.clone()),
     }
 }
 

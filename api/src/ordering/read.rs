@@ -70,7 +70,7 @@ pub async fn read(
     Id(id): Id<OrderId>,
 ) -> Result<Json<OrderBody>, Problem> {
     let found = find(&app, &caller, id).await?;
-    Ok(Json(OrderBody::with_receipt(found.order, found.receipt.as_deref())))
+    Ok(Json(OrderBody::with_receipt(found.order, found.receipt)))
 }
 
 /// List orders, newest first

@@ -5,6 +5,7 @@ use domain::order::OrderReason;
 use domain::ports::Page;
 use domain::views::{AcceptedOrder, OrderView};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -37,6 +38,19 @@ pub struct PaymentBody {
     /// Attempts so far.
     pub attempts: u32,
 }
+
+/// A receipt: JSON that is passed on as it was signed, not parsed and written again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReceiptJson(Box<RawValue>);
+
+impl PartialEq for ReceiptJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for ReceiptJson {}
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -85,14 +99,14 @@ pub struct OrderBody {
     /// The signed promise that the order was accepted; null in lists and where it is no longer
     /// kept.
     #[schema(value_type = Option<Object>)]
-    pub receipt: Option<Value>,
+    pub receipt: Option<ReceiptJson>,
 }
 
 impl OrderBody {
     /// The order with its receipt, which is JSON text.
-    pub fn with_receipt(order: OrderView, receipt: Option<&str>) -> Self {
+    pub fn with_receipt(order: OrderView, receipt: Option<String>) -> Self {
         let mut body = Self::from(order);
-        body.receipt = receipt.and_then(|text| serde_json::from_str(text).ok());
+        body.receipt = receipt.and_then(|text| RawValue::from_string(text).ok()).map(ReceiptJson);
         body
     }
 
@@ -104,7 +118,7 @@ impl OrderBody {
 
 impl From<AcceptedOrder> for OrderBody {
     fn from(accepted: AcceptedOrder) -> Self {
-        Self::with_receipt(accepted.order, accepted.receipt.as_deref())
+        Self::with_receipt(accepted.order, accepted.receipt)
     }
 }
 

@@ -157,7 +157,7 @@ impl Intake {
     ) -> Result<Placed, PlaceRefusal> {
         let order = request.order_id();
         let intake = Arc::clone(self);
-        let task = tracker.spawn(async move { intake.place_order(request).await });
+        let task = tracker.spawn(async move { intake.place_named(order, request).await });
         task.await.unwrap_or(Err(PlaceRefusal::OutcomeUnknown { order }))
     }
 }

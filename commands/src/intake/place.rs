@@ -3,12 +3,14 @@
 use domain::Timestamp;
 use domain::admission::Admission;
 use domain::command::{Command, CommandRecord};
-use domain::ids::{CommandId, OrderId};
+use domain::ids::{CommandId, OrderId, SellerId, SpotlightId, ViewerId};
+use domain::line::Lines;
 use domain::order::OrderCommand;
 use domain::ports::{AppendError, Entry, GateOffer, Take, TakeOutcome};
 use metrics::counter;
 
 use super::answer::Facts;
+use super::verdicts::Asked;
 use super::{
     ACK_BOUND, CHANGING_PAUSE, CHANGING_RETRIES, Intake, OrderRequest, PlaceRefusal, Placed,
     Presence, REBUILD_BOUND, REBUILD_PAUSE,
@@ -31,7 +33,16 @@ impl Intake {
     /// # Errors
     /// [`PlaceRefusal`].
     pub async fn place_order(&self, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
-        let placed = self.place(&request).await;
+        self.place_named(request.order_id(), request).await
+    }
+
+    /// Places the order that the request's key names.
+    pub(super) async fn place_named(
+        &self,
+        order: OrderId,
+        request: OrderRequest,
+    ) -> Result<Placed, PlaceRefusal> {
+        let placed = self.place(order, &request).await;
         let outcome = match &placed {
             Ok(placed) if placed.replayed => "replayed",
             Ok(_) => "placed",
@@ -41,18 +52,17 @@ impl Intake {
         placed
     }
 
-    async fn place(&self, request: &OrderRequest) -> Result<Placed, PlaceRefusal> {
-        let order = request.order_id();
+    async fn place(&self, order: OrderId, request: &OrderRequest) -> Result<Placed, PlaceRefusal> {
         if self.ports.log.is_down() {
             return Err(PlaceRefusal::LogUnavailable);
         }
         let started = self.ports.clock.now();
-        if let Some(refusal) = self.verdicts.refusal(request, order, started) {
-            counter!(INTAKE_CACHED_REFUSALS_TOTAL).increment(1);
+        if let Some(refusal) = self.cached_refusal(asked(request, order), started) {
             return Err(refusal);
         }
         let _slot = self.in_flight.enter(order)?;
-        let mut record = request.record(CommandId(self.ports.ids.uuid()), &self.node, started);
+        let mut record =
+            request.record(order, CommandId(self.ports.ids.uuid()), &self.node, started);
         // a record of texts and numbers always serialises
         let command = serde_json::to_string(&record).map_err(|_| PlaceRefusal::StockUnavailable)?;
         let take = Take {
@@ -72,6 +82,28 @@ impl Intake {
             }
             Admitted::Again { entry, offer } => self.again(order, entry, offer).await,
         }
+    }
+
+    /// The refusal of an order that this node knows to be sold out, without asking the gate and
+    /// before anything else is made of the request: what most of a rush is answered.
+    pub fn known_refusal(
+        &self,
+        seller: &SellerId,
+        viewer: &ViewerId,
+        key: &str,
+        (spotlight, offer_version, lines): (SpotlightId, u32, &Lines),
+    ) -> Option<PlaceRefusal> {
+        let order = OrderId::derive(seller, viewer, spotlight, key);
+        let asked = Asked { order, seller, spotlight, offer_version, lines };
+        let refusal = self.cached_refusal(asked, self.ports.clock.now())?;
+        counter!(INTAKE_ORDERS_TOTAL, "outcome" => refusal.code()).increment(1);
+        Some(refusal)
+    }
+
+    fn cached_refusal(&self, asked: Asked<'_>, now: Timestamp) -> Option<PlaceRefusal> {
+        let refusal = self.verdicts.refusal(asked, now)?;
+        counter!(INTAKE_CACHED_REFUSALS_TOTAL).increment(1);
+        Some(refusal)
     }
 
     async fn admit(&self, take: &Take) -> Result<Admitted, PlaceRefusal> {
@@ -104,7 +136,7 @@ impl Intake {
                     self.await_gate(take.spotlight, &take.seller, started).await?;
                 }
                 TakeOutcome::SoldOut { remaining } => {
-                    self.ask_verdict(take.spotlight).await;
+                    self.ask_verdict(take).await;
                     return Err(PlaceRefusal::SoldOut { remaining });
                 }
                 refused => return Err(refusal(refused)),
@@ -115,8 +147,8 @@ impl Intake {
     /// Waits for a gate that knows nothing, until it is worth asking again.
     pub(super) async fn await_gate(
         &self,
-        spotlight: domain::ids::SpotlightId,
-        seller: &domain::ids::SellerId,
+        spotlight: SpotlightId,
+        seller: &SellerId,
         since: Timestamp,
     ) -> Result<(), PlaceRefusal> {
         match self.ports.rebuilder.ensure(spotlight).await {
@@ -138,11 +170,12 @@ impl Intake {
         Ok(())
     }
 
-    async fn ask_verdict(&self, spotlight: domain::ids::SpotlightId) {
+    async fn ask_verdict(&self, take: &Take) {
+        let spotlight = take.spotlight;
         let now = self.ports.clock.now();
         if self.verdicts.begin(spotlight, now) {
             let verdict = self.ports.gate.sold_out(spotlight).await.ok().flatten();
-            self.verdicts.keep(spotlight, now, verdict);
+            self.verdicts.keep(spotlight, &take.seller, now, verdict);
         }
     }
 
@@ -178,11 +211,21 @@ impl Intake {
     /// The log refused for certain: the units go back, unless somebody else has the entry by now.
     async fn give_back(&self, record: &CommandRecord, order: OrderId, why: &str) -> PlaceRefusal {
         tracing::warn!(order = %order, why, "the command log refused an order");
-        let spotlight = domain::ids::SpotlightId(record.key.0);
+        let spotlight = SpotlightId(record.key.0);
         match self.ports.gate.cancel_unsent(spotlight, order.0).await {
             Ok(true) => PlaceRefusal::LogUnavailable,
             _ => PlaceRefusal::OutcomeUnknown { order },
         }
+    }
+}
+
+fn asked(request: &OrderRequest, order: OrderId) -> Asked<'_> {
+    Asked {
+        order,
+        seller: &request.seller,
+        spotlight: request.spotlight,
+        offer_version: request.offer_version,
+        lines: &request.lines,
     }
 }
 

@@ -51,11 +51,11 @@ impl OrderRequest {
     /// The record for the command log, without the gate's admission.
     pub(super) fn record(
         &self,
+        order_id: OrderId,
         id: CommandId,
         node: &str,
         received_at: Timestamp,
     ) -> CommandRecord {
-        let order_id = self.order_id();
         let place = PlaceOrder {
             order_id,
             spotlight_id: self.spotlight,

@@ -1,17 +1,30 @@
 //! The node's own *sold out*: most of a rush is refused without asking the gate.
 
 use domain::Timestamp;
-use domain::ids::{OrderId, SpotlightId};
+use domain::ids::{OrderId, SellerId, SpotlightId};
+use domain::line::Lines;
 use domain::ports::SoldOutVerdict;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::{OrderRequest, PlaceRefusal, SOLD_OUT_STALENESS, VERDICTS_MAX};
+use super::{PlaceRefusal, SOLD_OUT_STALENESS, VERDICTS_MAX};
 use crate::clock::between;
+
+/// What a verdict is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub order: OrderId,
+    pub seller: &'a SellerId,
+    pub spotlight: SpotlightId,
+    pub offer_version: u32,
+    pub lines: &'a Lines,
+}
 
 #[derive(Debug)]
 struct Kept {
     verdict: SoldOutVerdict,
+    /// Whose spotlight it is; for everybody else it does not exist.
+    seller: SellerId,
     asked_at: Timestamp,
 }
 
@@ -37,29 +50,26 @@ impl Default for Verdicts {
 impl Verdicts {
     /// The refusal that the verdict leads to, if it may be given without asking: of an order that
     /// the gate did not know, of the version that was refused, with a line that does not fit.
-    pub(super) fn refusal(
-        &self,
-        request: &OrderRequest,
-        order: OrderId,
-        now: Timestamp,
-    ) -> Option<PlaceRefusal> {
+    pub(super) fn refusal(&self, asked: Asked<'_>, now: Timestamp) -> Option<PlaceRefusal> {
         let mut places = self.places.lock();
-        let Some(Place::Kept(Kept { verdict, asked_at })) = places.get(&request.spotlight) else {
+        let Some(Place::Kept(Kept { verdict, seller, asked_at })) = places.get(&asked.spotlight)
+        else {
             return None;
         };
         if now < *asked_at || between(*asked_at, now) > SOLD_OUT_STALENESS {
             return None;
         }
-        let known = request.lines.iter().all(|line| verdict.remaining.contains_key(&line.sku));
-        let short = request.lines.iter().any(|line| {
+        let known = asked.lines.iter().all(|line| verdict.remaining.contains_key(&line.sku));
+        let short = asked.lines.iter().any(|line| {
             let remains = verdict.remaining.get(&line.sku).copied().unwrap_or(0);
             remains < i64::from(line.quantity.get())
         });
         let applies = verdict.open
-            && verdict.offer_version == request.offer_version
+            && seller == asked.seller
+            && verdict.offer_version == asked.offer_version
             && known
             && short
-            && !verdict.orders.contains(&order);
+            && !verdict.orders.contains(&asked.order);
         applies.then(|| PlaceRefusal::SoldOut { remaining: verdict.remaining.clone() })
     }
 
@@ -86,6 +96,7 @@ impl Verdicts {
     pub(super) fn keep(
         &self,
         spotlight: SpotlightId,
+        seller: &SellerId,
         asked_at: Timestamp,
         verdict: Option<SoldOutVerdict>,
     ) {
@@ -95,7 +106,10 @@ impl Verdicts {
         }
         match verdict {
             Some(verdict) => {
-                places.put(spotlight, Place::Kept(Kept { verdict, asked_at }));
+                places.put(
+                    spotlight,
+                    Place::Kept(Kept { verdict, seller: seller.clone(), asked_at }),
+                );
             }
             None => {
                 places.pop(&spotlight);

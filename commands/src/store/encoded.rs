@@ -149,7 +149,7 @@ fn encode_event(
         event_type: event.event.event_type(),
         event_version: event.event.event_version(),
         payload: event.event.to_payload().map_err(unserialisable)?,
-        metadata: serde_json::to_string(&event.metadata.to_map()).map_err(unserialisable)?,
+        metadata: event.metadata.to_json().map_err(unserialisable)?,
         event_id: event.event_id.0,
         key: signed_index(key),
         previous: signed(previous),

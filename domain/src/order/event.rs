@@ -109,9 +109,9 @@ pub struct Accepted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderEvent {
     /// The order is in the log.
+    #[serde(with = "accepted")]
     OrderAccepted {
         /// What was accepted.
-        #[serde(flatten)]
         accepted: Box<Accepted>,
     },
     /// The provider is to be asked; no call goes out without this fact.
@@ -224,6 +224,28 @@ pub enum OrderEvent {
         /// How much.
         amount: Money,
     },
+}
+
+/// The fields of what was accepted stand in the event itself. As `flatten` has it, without its
+/// detour over a copy of every value: this is the largest event and the most frequent one.
+mod accepted {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Accepted;
+
+    #[expect(clippy::borrowed_box, reason = "the field as serde passes it")]
+    pub(super) fn serialize<S: Serializer>(
+        accepted: &Box<Accepted>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        accepted.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Box<Accepted>, D::Error> {
+        Box::deserialize(deserializer)
+    }
 }
 
 impl OrderEvent {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::super::head::Head;
 use super::super::numbers::{from_limit, from_position, to_position};
-use super::super::stored::{StoredEvent, decode_all, decode_outcome};
+use super::super::stored::{decode_all, decode_outcome};
 use super::super::{OpenError, StoreOptions};
 use super::connect::{pool, unavailable};
 
@@ -67,7 +67,7 @@ impl EventReader for PostgresReader {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, PortError> {
-        let rows: Vec<StoredEvent<Timestamp>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "events e WHERE e.position > $1 ORDER BY e.position LIMIT $2"
         ))
         .bind(from_position(after))
@@ -75,7 +75,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<Timestamp, _>(&rows)
     }
 
     async fn read_key(
@@ -84,7 +84,7 @@ impl EventReader for PostgresReader {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, PortError> {
-        let rows: Vec<StoredEvent<Timestamp>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "events e WHERE e.stream_key = $1 AND e.position > $2 ORDER BY e.position LIMIT $3"
         ))
         .bind(key.0)
@@ -93,7 +93,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<Timestamp, _>(&rows)
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
@@ -101,7 +101,7 @@ impl EventReader for PostgresReader {
         let kinds: Vec<&str> = streams.iter().map(|stream| stream.kind.as_str()).collect();
         let ids: Vec<&str> = streams.iter().map(|stream| stream.id.as_str()).collect();
         // LATERAL: one look-up per stream, also where the planner thinks that the table is small
-        let rows: Vec<StoredEvent<Timestamp>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "unnest($1::text[], $2::text[]) AS s(kind, id) CROSS JOIN LATERAL (
                  SELECT * FROM events WHERE aggregate_type = s.kind AND aggregate_id = s.id OFFSET 0
              ) AS e ORDER BY e.position"
@@ -111,7 +111,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<Timestamp, _>(&rows)
     }
 
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {

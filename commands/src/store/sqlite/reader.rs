@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::super::head::Head;
 use super::super::numbers::{from_limit, from_position, to_position};
-use super::super::stored::{StoredEvent, decode_all, decode_outcome};
+use super::super::stored::{decode_all, decode_outcome};
 use super::super::{OpenError, StoreOptions};
 use super::connect::{pool, unavailable};
 
@@ -71,7 +71,7 @@ impl EventReader for SqliteReader {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, PortError> {
-        let rows: Vec<StoredEvent<i64>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "events e WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
         ))
         .bind(from_position(after))
@@ -79,7 +79,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<i64, _>(&rows)
     }
 
     async fn read_key(
@@ -88,7 +88,7 @@ impl EventReader for SqliteReader {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, PortError> {
-        let rows: Vec<StoredEvent<i64>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "events e WHERE e.stream_key = ?1 AND e.position > ?2 ORDER BY e.position LIMIT ?3"
         ))
         .bind(key.0)
@@ -97,7 +97,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<i64, _>(&rows)
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
@@ -105,7 +105,7 @@ impl EventReader for SqliteReader {
         let list: Vec<(&str, &str)> =
             streams.iter().map(|stream| (stream.kind.as_str(), stream.id.as_str())).collect();
         // CROSS JOIN keeps this order: one look-up per stream
-        let rows: Vec<StoredEvent<i64>> = sqlx::query_as(select_events!(
+        let rows = sqlx::query(select_events!(
             "json_each(?1) AS s CROSS JOIN events e
              WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1
              ORDER BY e.position"
@@ -114,7 +114,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all(rows)
+        decode_all::<i64, _>(&rows)
     }
 
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {

@@ -51,10 +51,8 @@ impl AcceptedOrders for RedisAcceptedOrders {
                 .arg(<dyn AcceptedOrders>::KEPT_SECONDS);
             commands.push(command);
         }
-        // sent together on the one connection; in a cluster each goes to its own node
-        let answers = commands.iter().map(|command| self.link.ask(command));
-        let answers = futures::future::join_all(answers).await;
-        answers.into_iter().map(|answer| decode(answer.map_err(unavailable)?)).collect()
+        let answers = self.link.ask_all(commands).await.map_err(unavailable)?;
+        answers.into_iter().map(decode).collect()
     }
 
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {

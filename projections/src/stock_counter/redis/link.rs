@@ -87,6 +87,26 @@ impl Link {
         answer.extract_error()
     }
 
+    /// Sends commands that name their keys: together on one connection; in a cluster each goes to
+    /// its own node.
+    pub async fn ask_all(&self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Single(link) => {
+                let count = commands.len();
+                let mut together = redis::Pipeline::with_capacity(count);
+                for command in commands {
+                    together.add_command(command);
+                }
+                let answers = link.clone().send_packed_commands(&together, 0, count).await?;
+                answers.into_iter().map(Value::extract_error).collect()
+            }
+            Self::Cluster(_) => {
+                let answers = commands.iter().map(|command| self.ask(command));
+                futures::future::try_join_all(answers).await
+            }
+        }
+    }
+
     /// Sends a command without keys to the server that owns `key`.
     pub async fn ask_owner(&self, key: &str, command: Cmd) -> RedisResult<Value> {
         let answer = match self {
