@@ -104,7 +104,7 @@ impl Intake {
                     self.await_gate(take.spotlight, &take.seller, started).await?;
                 }
                 TakeOutcome::SoldOut { remaining } => {
-                    self.ask_verdict(take.spotlight).await;
+                    self.ask_verdict(take.spotlight, &take.seller).await;
                     return Err(PlaceRefusal::SoldOut { remaining });
                 }
                 refused => return Err(refusal(refused)),
@@ -138,11 +138,15 @@ impl Intake {
         Ok(())
     }
 
-    async fn ask_verdict(&self, spotlight: domain::ids::SpotlightId) {
+    async fn ask_verdict(
+        &self,
+        spotlight: domain::ids::SpotlightId,
+        seller: &domain::ids::SellerId,
+    ) {
         let now = self.ports.clock.now();
         if self.verdicts.begin(spotlight, now) {
             let verdict = self.ports.gate.sold_out(spotlight).await.ok().flatten();
-            self.verdicts.keep(spotlight, now, verdict);
+            self.verdicts.keep(spotlight, seller, now, verdict);
         }
     }
 

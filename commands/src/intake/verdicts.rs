@@ -1,7 +1,7 @@
 //! The node's own *sold out*: most of a rush is refused without asking the gate.
 
 use domain::Timestamp;
-use domain::ids::{OrderId, SpotlightId};
+use domain::ids::{OrderId, SellerId, SpotlightId};
 use domain::ports::SoldOutVerdict;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -12,6 +12,8 @@ use crate::clock::between;
 #[derive(Debug)]
 struct Kept {
     verdict: SoldOutVerdict,
+    /// Whose spotlight it is: to everybody else it does not exist.
+    seller: SellerId,
     asked_at: Timestamp,
 }
 
@@ -44,7 +46,8 @@ impl Verdicts {
         now: Timestamp,
     ) -> Option<PlaceRefusal> {
         let mut places = self.places.lock();
-        let Some(Place::Kept(Kept { verdict, asked_at })) = places.get(&request.spotlight) else {
+        let Some(Place::Kept(Kept { verdict, seller, asked_at })) = places.get(&request.spotlight)
+        else {
             return None;
         };
         if now < *asked_at || between(*asked_at, now) > SOLD_OUT_STALENESS {
@@ -56,6 +59,7 @@ impl Verdicts {
             remains < i64::from(line.quantity.get())
         });
         let applies = verdict.open
+            && *seller == request.seller
             && verdict.offer_version == request.offer_version
             && known
             && short
@@ -81,11 +85,13 @@ impl Verdicts {
         true
     }
 
-    /// Keeps what was answered; it counts from when it was asked for. A unit that was taken
-    /// meanwhile wins: the place is gone then.
+    /// Keeps what was answered to somebody whom the gate had refused a spotlight of `seller`; it
+    /// counts from when it was asked for. A unit that was taken meanwhile wins: the place is gone
+    /// then.
     pub(super) fn keep(
         &self,
         spotlight: SpotlightId,
+        seller: &SellerId,
         asked_at: Timestamp,
         verdict: Option<SoldOutVerdict>,
     ) {
@@ -95,7 +101,8 @@ impl Verdicts {
         }
         match verdict {
             Some(verdict) => {
-                places.put(spotlight, Place::Kept(Kept { verdict, asked_at }));
+                let seller = seller.clone();
+                places.put(spotlight, Place::Kept(Kept { verdict, seller, asked_at }));
             }
             None => {
                 places.pop(&spotlight);
