@@ -112,3 +112,17 @@ async fn a_decision_that_does_not_come_is_pending() {
     let refused = rig.spotlight(adjust(1), "more").await;
     assert_eq!(refused, Err(HostRefusal::DecisionPending));
 }
+
+#[tokio::test]
+async fn the_same_id_with_another_request_is_no_repeat() {
+    let rig = Rig::selling(5).await;
+    rig.spotlight(adjust(3), "more").await.expect("done");
+    assert_eq!(rig.spotlight(adjust(4), "more").await, Err(HostRefusal::KeyReused));
+    assert_eq!(rig.remaining().await, 8);
+    // one that waits at the gate is not decided for the other either
+    rig.log.next.lock().push(LogFault::Lost);
+    assert_eq!(rig.spotlight(adjust(-2), "less").await, Err(HostRefusal::OutcomeUnknown));
+    assert_eq!(rig.spotlight(adjust(-3), "less").await, Err(HostRefusal::KeyReused));
+    rig.spotlight(adjust(-2), "less").await.expect("the same again");
+    assert_eq!(rig.remaining().await, 6);
+}
