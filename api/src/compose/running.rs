@@ -168,12 +168,13 @@ impl Running {
                 tracing::warn!(left = app.tasks.len(), "orders in hand are left to the re-driver");
             }
         }
+        // first of all, so that no role takes what follows for the end of its work
+        self.roles.stop.cancel();
         if let Wire::Memory(log) = &self.parts.wire {
             log.close();
         }
         // gives the sockets' and handlers' hold on the adapters back
         drop((self.app, self.live));
-        self.roles.stop.cancel();
         self.roles.tasks.close();
         // the bus holds a task of its own, which ends with it
         drop(self.parts);
