@@ -92,11 +92,14 @@ impl Intake {
     /// [`HostRefusal`].
     pub async fn submit(&self, mut record: CommandRecord) -> Result<Decided, HostRefusal> {
         let started = self.ports.clock.now();
-        let decided = if let Some(outcome) = self.outcome(&record).await? {
-            outcome
-        } else {
-            self.send(&mut record, started).await?;
-            self.await_outcome(&record, started).await?
+        let decided = match self.outcome(&record).await {
+            Ok(Some(outcome)) => outcome,
+            // what narrows works at the gate, also while the store is away
+            Err(unknown) if narrow_of(&record).is_none() => return Err(unknown),
+            Ok(None) | Err(_) => {
+                self.send(&mut record, started).await?;
+                self.await_outcome(&record, started).await?
+            }
         };
         if decided.request.is_some_and(|request| request != record.request()) {
             return Err(HostRefusal::KeyReused);
