@@ -14,6 +14,9 @@ use crate::support::eventually;
 /// How long the feed may take after a start.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
+/// Enough to meet a lock that is let go of too late.
+const RESTARTS: usize = 12;
+
 /// The answer to a connect command.
 async fn connected(server: &Server, token: &str, broadcast: &str) -> Value {
     let url = server.base.replacen("http", "ws", 1) + "/connection/websocket";
@@ -57,5 +60,14 @@ async fn what_the_read_models_lacked_at_a_crash_is_still_told() {
         own["offset"].as_u64().filter(|offset| *offset >= 3)
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_free_once_its_server_has_stopped() {
+    let mut server = Server::start().await;
+    for _ in 0..RESTARTS {
+        server = server.restart().await;
+    }
     server.stop().await;
 }
