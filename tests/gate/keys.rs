@@ -132,14 +132,17 @@ fn accepted() -> AcceptedOrder {
 }
 
 async fn keeps_accepted_orders(orders: Arc<dyn AcceptedOrders>) {
-    let (mut first, second) = (accepted(), accepted());
-    orders.put(&[first.clone(), second.clone()]).await.expect("writes");
-    orders.put(&[]).await.expect("writes nothing");
+    let (first, second) = (accepted(), accepted());
+    let before = orders.put(&[first.clone(), second.clone()]).await.expect("writes");
+    assert_eq!(before, [None, None]);
+    assert_eq!(orders.put(&[]).await.expect("writes nothing"), []);
     assert_eq!(orders.get(first.order.id).await.expect("reads"), Some(first.clone()));
     assert_eq!(orders.get(second.order.id).await.expect("reads"), Some(second));
     assert_eq!(orders.get(order()).await.expect("reads"), None);
-    first.receipt = None;
-    orders.put(std::slice::from_ref(&first)).await.expect("writes");
+    let mut later = first.clone();
+    later.receipt = None;
+    let before = orders.put(std::slice::from_ref(&later)).await.expect("writes");
+    assert_eq!(before, [Some(first.clone())], "the first promise stands");
     assert_eq!(orders.get(first.order.id).await.expect("reads"), Some(first));
 }
 

@@ -161,7 +161,7 @@ fn progress_bar() -> ProgressBar {
 /// The log of the configured database, for reading only.
 pub(super) async fn open_reader(config: &Config) -> Result<Arc<dyn EventReader>, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let options = StoreOptions { clock, readers: config.postgres.connections };
+    let options = StoreOptions { readers: config.postgres.connections, ..StoreOptions::new(clock) };
     store::open_reader(&config.database, &options).await.map_err(|error| match error {
         OpenError::Scheme(_) | OpenError::Owned { .. } => CliError::usage(error),
         error => CliError::unreachable("the event store cannot be opened", error),
