@@ -92,6 +92,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
 }
 
 async fn verify(args: VerifyArgs) -> Result<Verdict, CliError> {
+    if args.to.is_some_and(|to| to < args.from) {
+        return Err(CliError::usage("--to is before --from: nothing would be checked"));
+    }
     let config = config::load(&args.settings.flags())?;
     let reader = open_reader(&config).await?;
     let orders = read_model::open(&config.database).await.map_err(unreachable_port)?.orders;
