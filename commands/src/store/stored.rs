@@ -109,12 +109,12 @@ impl IntoTime for i64 {
 ///
 /// # Errors
 /// [`PortError::Corrupt`] naming the first position that does not decode.
-pub(super) fn decode_all<'r, T: IntoTime, R: Row>(rows: &'r [R]) -> Result<Vec<Recorded>, PortError>
+pub(super) fn decode_all<'r, T, R: Row>(rows: &'r [R]) -> Result<Vec<Recorded>, PortError>
 where
     usize: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
     Uuid: Decode<'r, R::Database> + Type<R::Database>,
-    T: Decode<'r, R::Database> + Type<R::Database>,
+    T: IntoTime + Decode<'r, R::Database> + Type<R::Database>,
     &'r str: Decode<'r, R::Database> + Type<R::Database>,
 {
     let decode =
