@@ -33,7 +33,18 @@ fn migrator() -> Migrator {
 pub(super) struct Owned {
     pub connection: SqliteConnection,
     // the system lets go of it when the process ends, however it ends
-    _lock: File,
+    _lock: Lock,
+}
+
+/// A lock on a file. It is given up by word: closing the file leaves it locked for as long as a
+/// child process that was just forked has not closed its copy.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// Takes the file over and brings its schema up to date.
@@ -88,14 +99,14 @@ fn options(url: &str) -> Result<SqliteConnectOptions, OpenError> {
     Ok(SqliteConnectOptions::from_str(url)?.foreign_keys(true).busy_timeout(BUSY))
 }
 
-fn lock(options: &SqliteConnectOptions) -> Result<File, OpenError> {
+fn lock(options: &SqliteConnectOptions) -> Result<Lock, OpenError> {
     let mut name = options.get_filename().as_os_str().to_owned();
     name.push(LOCK_SUFFIX);
     let path = PathBuf::from(name);
     let failed = |source| OpenError::Lock { file: path.clone(), source };
     let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Owned { file: path }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
@@ -103,4 +114,23 @@ fn lock(options: &SqliteConnectOptions) -> Result<File, OpenError> {
 
 pub(super) fn unavailable(error: sqlx::Error) -> PortError {
     PortError::unavailable(STORE, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_owner_whoever_else_has_the_file_open() {
+        let name = format!("onair-lock-{}-{:?}", std::process::id(), std::thread::current().id());
+        let file = std::env::temp_dir().join(name);
+        let options = SqliteConnectOptions::new().filename(&file);
+        let first = lock(&options).expect("is free");
+        assert!(matches!(lock(&options), Err(OpenError::Owned { .. })));
+        let copy = first.0.try_clone().expect("a copy, as a fork makes one");
+        drop(first);
+        lock(&options).expect("is free again");
+        drop(copy);
+        let _ = std::fs::remove_file(file.with_added_extension("lock"));
+    }
 }
