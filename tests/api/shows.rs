@@ -1,9 +1,12 @@
 //! Broadcasts and spotlights as a host runs them.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::server::{SELLER, Server, host, order_of, spotlight_of, token_of, viewer};
+use crate::support::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_show_runs_from_its_announcement_to_its_end() {
@@ -130,6 +133,13 @@ async fn the_numbers_of_a_show_add_up() {
         (&json!("failed"), &json!("payment_declined"))
     );
     let path = format!("/v1/broadcasts/{broadcast}/metrics");
+    let host = token_of(SELLER, "host", "x");
+    // the board has a checkpoint of its own beside the order book's
+    eventually("the board has both ends", Duration::from_secs(10), async || {
+        let numbers = server.get(&path, &host).await.body;
+        (numbers["confirmed"] == 1 && numbers["failed"] == 1).then_some(())
+    })
+    .await;
     for role in ["host", "auditor"] {
         let numbers = server.get(&path, &token_of(SELLER, role, "x")).await.expect(200).body;
         for (name, value) in [

@@ -112,6 +112,10 @@ impl Intake {
             CommandOutcome::Parked => return Err(HostRefusal::Parked),
         }
         self.await_applied(&record, decided.position, started).await?;
+        if matches!(record.command, Command::Spotlight { .. }) {
+            // what the host has added is on sale with the answer, also where this node said sold out
+            self.verdicts.forget(SpotlightId(record.key.0));
+        }
         Ok(Decided { position: decided.position })
     }
 
