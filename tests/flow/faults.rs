@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::rush::{check_log, check_stock};
 use crate::support::cluster::{Cluster, OwnServers, Servers};
+use crate::support::eventually;
 use crate::support::process::Onair;
 use crate::support::shop::{Shop, order_of};
 use crate::support::witness::Witnesses;
-use crate::support::{eventually, required};
 
 /// Units of the sale; more than the buyers of a run can take, so that the fault falls into it.
-const UNITS: u32 = 400;
+const UNITS: u32 = 100_000;
 /// Buyers that press in a loop while the fault happens.
 const BUYERS: usize = 24;
 /// Of the buyers each eighth also watches on both official SDKs.
@@ -28,7 +28,7 @@ const OFFICIAL_EVERY: usize = 8;
 /// Orders that are accepted before and after the fault, each.
 const ORDERS_AROUND: usize = 20;
 /// How long a buyer waits before it presses again.
-const PRESS_PAUSE: Duration = Duration::from_millis(30);
+const PRESS_PAUSE: Duration = Duration::from_millis(150);
 
 /// Buyers that press until they are told to stop; every 202 is written down.
 struct Load {
@@ -240,11 +240,7 @@ async fn redis_call(url: &str, command: &str) {
 async fn redis_is_emptied_restarted_and_rolled_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = OwnServers::start(&folder.path().join("servers"), &["redis"], &[]);
-    let servers = Servers {
-        redis: own.setting("ONAIR_REDIS"),
-        kafka: required("ONAIR_KAFKA"),
-        database: crate::support::fresh_database().await,
-    };
+    let servers = Servers { redis: own.setting("ONAIR_REDIS"), ..Servers::shared().await };
     let mut cluster = Cluster::start(&servers, 3, 2).await;
     let pool = PgPool::connect(&servers.database).await.expect("connects");
     for fault in ["emptied", "restarted", "rolled back"] {
@@ -271,5 +267,28 @@ async fn redis_is_emptied_restarted_and_rolled_back() {
         load.more(ORDERS_AROUND).await;
         sale.check(&cluster, &pool, load, true).await;
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_stands_still_and_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = OwnServers::start(&folder.path().join("servers"), &["postgres"], &[]);
+    let servers = Servers { database: own.setting("ONAIR_DATABASE"), ..Servers::shared().await };
+    let mut cluster = Cluster::start(&servers, 3, 2).await;
+    let pool = PgPool::connect(&servers.database).await.expect("connects");
+    let sale = Sale::open(&cluster, "acme").await;
+    let load = Load::start(&sale.shop, &sale.bases, &sale.spotlight);
+    load.more(ORDERS_AROUND).await;
+    own.signal("postgres", "STOP");
+    // an order is accepted by the gate and the log; the database only decides it
+    load.more(ORDERS_AROUND).await;
+    own.signal("postgres", "CONT");
+    load.more(ORDERS_AROUND).await;
+    own.run(&["kill", "postgres"]);
+    load.more(ORDERS_AROUND).await;
+    own.run(&["restart", "postgres"]);
+    load.more(ORDERS_AROUND).await;
+    sale.check(&cluster, &pool, load, false).await;
     cluster.stop().await;
 }

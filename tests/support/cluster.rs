@@ -1,7 +1,7 @@
 //! Several `onair` processes on real PostgreSQL, Redis and Kafka.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
@@ -161,6 +161,22 @@ impl OwnServers {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Makes a service stand still with all its children, or go on.
+    pub fn signal(&self, service: &str, signal: &str) {
+        let pids = std::fs::read_to_string(self.dir.join(service).join("pid")).expect("its pid");
+        let pid = pids.split_whitespace().next().expect("a pid").to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+            .expect("the kernel lists children");
+        // a child may have ended meanwhile
+        let _ = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(&pid)
+            .args(children.split_whitespace())
+            .stderr(Stdio::null())
+            .status()
+            .expect("runs kill");
     }
 
     /// Where a service keeps its data.
