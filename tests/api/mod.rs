@@ -6,5 +6,5 @@ mod limits;
 mod orders;
 mod restarts;
 mod roles;
-mod server;
+pub mod server;
 mod shows;

@@ -15,6 +15,7 @@ use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::consumer::by_position;
 use projections::{stock_counter, viewer_feed};
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,8 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::adapters::Gates;
 use super::parts::{Parts, Wire};
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, Secrets};
+use crate::webhooks::{AddressRule, SecretKey, Sender};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -37,6 +39,7 @@ pub(super) struct Roles {
 /// What every loop needs.
 pub(super) struct Setting<'a> {
     pub config: &'a Config,
+    pub secrets: &'a Secrets,
     pub node: &'a str,
     pub clock: Arc<dyn Clock>,
     pub faults: Faults,
@@ -115,6 +118,7 @@ impl Roles {
             }
             if roles.contains(&Role::Process) {
                 self.process(parts, store, setting);
+                self.webhooks(parts, setting)?;
             }
         }
         if roles.contains(&Role::Project) {
@@ -176,11 +180,21 @@ impl Roles {
         self.spawn_endless("process", process::run(process, config, self.stop.clone()));
     }
 
+    /// Another side effect of the log, beside payments.
+    fn webhooks(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
+        let rule = AddressRule { allow_private: setting.config.webhooks.allow_private };
+        let key = SecretKey::new(setting.secrets.installation.expose_secret());
+        let book = Arc::clone(&parts.webhooks);
+        let sender = Sender::new(book, Arc::clone(&setting.clock), rule, key)?;
+        self.spawn_endless("webhooks", sender.run(self.stop.clone()));
+        Ok(())
+    }
+
     fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
         let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
         self.spawn_endless("read_models", async move {
-            let all = [&models.orders, &models.board];
+            let all = [&models.orders, &models.board, &models.webhooks];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
         });
     }
