@@ -21,7 +21,7 @@ pub const CONNECTIONS: &str = "onair_http_connections";
 /// Handlers that panicked.
 pub const PANICS: &str = "onair_http_panics_total";
 
-/// Attempts to deliver a webhook, by `outcome`: delivered, retry, given_up.
+/// Attempts to deliver a webhook, by `outcome`: `delivered`, `retry`, `given_up`.
 pub const WEBHOOK_ATTEMPTS: &str = "onair_webhook_attempts_total";
 
 /// One attempt to deliver a webhook ended.

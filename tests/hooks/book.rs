@@ -177,9 +177,9 @@ async fn messages_move_with_the_checkpoint(books: Books) {
     assert_eq!(books.other.checkpoint().await.unwrap(), one);
     // somebody else was faster: nothing of this is written
     let late = message(&endpoint, 2);
-    assert_eq!(books.other.enqueue(start, two, &[late.clone()]).await.unwrap(), one);
+    assert_eq!(books.other.enqueue(start, two, std::slice::from_ref(&late)).await.unwrap(), one);
     // the same message again stays as it is
-    assert_eq!(books.book.enqueue(one, two, &[first.clone()]).await.unwrap(), two);
+    assert_eq!(books.book.enqueue(one, two, std::slice::from_ref(&first)).await.unwrap(), two);
     let page = books.book.deliveries(endpoint.id, None, 10).await.unwrap();
     assert_eq!(page.items.len(), 1, "of an endpoint that is gone there is none");
     assert_eq!(page.items[0].message, first);

@@ -99,7 +99,8 @@ impl Resolve for AddressRule {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.iter().all(|address| rule.allows(address.ip())) {
-                Ok(Box::new(found.into_iter()) as Addrs)
+                let found: Addrs = Box::new(found.into_iter());
+                Ok(found)
             } else {
                 Err(AddressError::Private.into())
             }
