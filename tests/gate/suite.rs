@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::fingerprint::Fingerprint;
 use domain::ids::{OrderId, SellerId, SpotlightId};
 use domain::ports::{Applied, EntryState, Narrowed, Narrowing, StockGate, Take, TakeOutcome};
-use domain::spotlight::{SpotlightStatus, VoidCause};
+use domain::spotlight::SpotlightStatus;
 
 use super::story::{Story, fresh, order, seller, sku, time, viewer};
 

@@ -1,6 +1,6 @@
 //! What every gate does for a host's narrowing.
 
-use domain::ports::{Narrowed, Narrowing, TakeOutcome};
+use domain::ports::{EntryState, Narrowed, Narrowing, TakeOutcome};
 use domain::spotlight::{SpotlightStatus, VoidCause};
 
 use super::story::sku;

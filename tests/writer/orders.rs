@@ -47,6 +47,34 @@ async fn an_order_is_promised_with_a_receipt_that_verifies() {
     assert_eq!(accepted.unwrap().total, placed.order.order.total);
 }
 
+/// So that whoever shows an order's steps shows one for each decision.
+#[tokio::test]
+async fn events_say_how_many_follow_about_their_order() {
+    let rig = Rig::selling(2).await;
+    let asked = request("ana", "k", 1, "sim_ok");
+    rig.place(asked.clone()).await.expect("promised");
+    rig.until("it is confirmed", async |rig| {
+        rig.order(asked.order_id()).await.is_some_and(|o| o.status == OrderStatus::Confirmed)
+    })
+    .await;
+    let log = rig.recorded().await;
+    let told = log.iter().filter(|recorded| recorded.event.order() == Some(asked.order_id()));
+    let told: Vec<_> =
+        told.map(|recorded| (recorded.event.event_type(), recorded.metadata.followed_by)).collect();
+    let expected = [
+        ("OrderAccepted", 2),
+        ("StockReserved", 1),
+        ("PaymentRequested", 0),
+        ("PaymentAuthorized", 0),
+        ("PaymentCaptured", 2),
+        ("OrderConfirmed", 1),
+        ("ReservationConfirmed", 0),
+    ];
+    assert_eq!(told, expected.map(|(name, count)| (name.to_owned(), count)));
+    let others = log.iter().filter(|recorded| recorded.event.order().is_none());
+    assert!(others.into_iter().all(|recorded| recorded.metadata.followed_by == 0));
+}
+
 #[tokio::test]
 async fn the_same_key_again_gives_the_same_promise_and_another_body_none() {
     let rig = Rig::selling(2).await;
