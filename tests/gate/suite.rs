@@ -46,6 +46,7 @@ on_every_gate!(suite:
     cancels_what_was_not_sent,
     claims_what_is_pending,
     says_when_it_is_sold_out,
+    takes_nothing_while_a_verdict_is_leased,
 );
 
 pub async fn apply(gate: &Gate, story: &Story, events: &[domain::envelope::Recorded]) {
@@ -181,7 +182,7 @@ async fn knows_nothing_of_others(gate: Gate) {
     let narrow = nowhere.narrow(Narrowing::Pause);
     assert_eq!(gate.narrow(&narrow).await.expect("answers"), Narrowed::NoState);
     assert_eq!(gate.view(SpotlightId(fresh())).await.expect("answers"), None);
-    assert!(gate.sold_out(SpotlightId(fresh())).await.expect("answers").is_none());
+    assert!(gate.sold_out(SpotlightId(fresh()), Duration::ZERO).await.expect("answers").is_none());
     assert!(gate.lost().await.is_empty());
 }
 
@@ -301,23 +302,54 @@ async fn says_when_it_is_sold_out(gate: Gate) {
     let mut story = opened(&gate, &[("a", 2), ("b", 1)]).await;
     let (first, second) = (story.take(&[("a", 1), ("b", 1)]), story.take(&[("a", 1)]));
     let admission = taken(&gate, &first).await;
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     taken(&gate, &second).await;
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert_eq!(verdict.remaining, [(sku("a"), 0), (sku("b"), 0)].into());
     assert_eq!((verdict.offer_version, verdict.open), (1, true));
     assert_eq!(*verdict.orders, [first.order, second.order].into());
     let mut events = story.reserved(&first, admission);
     events.push(story.released(&first));
     apply(&gate, &story, &events).await;
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     let third = story.take(&[("a", 1), ("b", 1)]);
     taken(&gate, &third).await;
     assert!(matches!(
         gate.narrow(&story.narrow(Narrowing::Pause)).await,
         Ok(Narrowed::Done { .. })
     ));
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert!(!verdict.open);
     assert_eq!(*verdict.orders, [first.order, second.order, third.order].into());
+}
+
+/// What was admitted meanwhile, a node that holds the verdict could not tell from a stranger's.
+async fn takes_nothing_while_a_verdict_is_leased(gate: Gate) {
+    let mut story = opened(&gate, &[("a", 1), ("b", 1)]).await;
+    let first = story.take(&[("a", 1), ("b", 1)]);
+    let admission = taken(&gate, &first).await;
+    let lease = Duration::from_secs(2);
+    let asked = std::time::Instant::now();
+    assert!(gate.sold_out(story.spotlight, lease).await.expect("answers").is_some());
+    // a shorter one does not end it
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_some());
+    let mut events = story.reserved(&first, admission);
+    events.push(story.released(&first));
+    apply(&gate, &story, &events).await;
+    assert!(gate.sold_out(story.spotlight, lease).await.expect("answers").is_none());
+    let (next, large) = (story.take(&[("a", 1)]), story.take(&[("a", 2)]));
+    assert!(matches!(gate.take(&first).await, Ok(TakeOutcome::SameAgain { .. })));
+    assert!(is_sold_out(&gate, &large).await);
+    let mut refused = 0;
+    while asked.elapsed() < lease + Duration::from_secs(5) {
+        match gate.take(&next).await.expect("answers") {
+            TakeOutcome::Changing => refused += 1,
+            TakeOutcome::Taken { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0 && asked.elapsed() >= lease, "taken after {:?}", asked.elapsed());
+    assert_eq!(shown(&gate, &story, "a").await, [1, 0, 1, 0]);
 }

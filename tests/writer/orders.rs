@@ -125,6 +125,22 @@ async fn sold_out_is_said_by_the_node_but_never_to_a_winner() {
 }
 
 #[tokio::test]
+async fn sold_out_is_not_said_while_the_log_is_known_to_be_down() {
+    let rig = Rig::selling(1).await;
+    rig.place(request("ana", "k", 1, "none")).await.expect("promised");
+    let late = request("bob", "k", 1, "none");
+    assert!(matches!(rig.place(late.clone()).await, Err(PlaceRefusal::SoldOut { .. })));
+    let known = || {
+        let what = (late.spotlight, late.offer_version, &late.lines);
+        rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what)
+    };
+    assert!(matches!(known(), Some(PlaceRefusal::SoldOut { .. })));
+    rig.log.down.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(known(), None);
+    assert_eq!(rig.place(late.clone()).await, Err(PlaceRefusal::LogUnavailable));
+}
+
+#[tokio::test]
 async fn sold_out_is_said_to_nobody_of_another_seller() {
     let rig = Rig::selling(1).await;
     rig.place(request("ana", "k", 1, "none")).await.expect("promised");

@@ -14,7 +14,7 @@ use domain::ports::{
 use domain::spotlight::SpotlightCommand;
 
 use super::place::admit_record;
-use super::{APPLIED_PAUSE, DECISION_BOUND, Intake, PlaceRefusal};
+use super::{APPLIED_PAUSE, DECISION_BOUND, Intake, PlaceRefusal, SOLD_OUT_STALENESS};
 use crate::clock::between;
 
 /// A command that was decided, and that gate and read models have applied.
@@ -112,9 +112,13 @@ impl Intake {
             CommandOutcome::Parked => return Err(HostRefusal::Parked),
         }
         self.await_applied(&record, decided.position, started).await?;
-        if matches!(record.command, Command::Spotlight { .. }) {
-            // what the host has added is on sale with the answer, also where this node said sold out
+        if let Command::Spotlight { command } = &record.command {
             self.verdicts.forget(SpotlightId(record.key.0));
+            if matches!(command, SpotlightCommand::AdjustStock { delta: 1.., .. }) {
+                // what the host has added is on sale with the answer: also the other nodes' verdicts
+                // have run out, and the gate's lease with them
+                self.ports.clock.sleep(SOLD_OUT_STALENESS).await;
+            }
         }
         Ok(Decided { position: decided.position })
     }
