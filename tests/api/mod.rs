@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod keys;
 mod limits;
 mod orders;
 mod restarts;
