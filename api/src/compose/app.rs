@@ -15,6 +15,7 @@ use super::bounded::Bounded;
 use super::parts::Parts;
 use crate::auth::{Auth, Jwks, Keys};
 use crate::config::{Config, Secrets};
+use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
@@ -74,6 +75,7 @@ impl Around<'_> {
             pseudonyms: self.pseudonyms(),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
+            proxies: Proxies::new(self.config.trusted_proxies.clone()),
             order_rate: OrderRate::default(),
             tasks: TaskTracker::new(),
             readiness: Arc::clone(&self.readiness),
