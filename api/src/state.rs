@@ -10,6 +10,7 @@ use domain::ports::{
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
+use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
 use crate::webhooks::{AddressRule, SecretKey};
@@ -42,7 +43,9 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
-    /// The limit of orders per viewer.
+    /// Whose word about a client's address counts.
+    pub proxies: Proxies,
+    /// The limits of orders per viewer and per address.
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,

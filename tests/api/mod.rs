@@ -2,9 +2,11 @@
 
 mod bad_input;
 mod cli;
+mod keys;
 mod limits;
 mod orders;
 mod restarts;
 mod roles;
 pub mod server;
 mod shows;
+mod standstill;

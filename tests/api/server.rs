@@ -127,6 +127,11 @@ impl Server {
         Self::on(dir, settings).await
     }
 
+    /// As [`Server::start`], with the keys of an identity provider.
+    pub async fn trusting(jwks_url: &str) -> Self {
+        Self::start_with(|config| config.auth.jwks_url = Some(jwks_url.to_owned())).await
+    }
+
     /// Stops the server and starts another one on the same file.
     pub async fn restart(self) -> Self {
         self.restart_after(async |_| {}).await
@@ -149,8 +154,8 @@ impl Server {
             ..Config::default()
         };
         settings(&mut config);
-        let secrets =
-            Secrets { tokens: Some(SECRET.to_vec().into()), installation: SECRET.to_vec().into() };
+        let tokens = config.auth.jwks_url.is_none().then(|| SECRET.to_vec().into());
+        let secrets = Secrets { tokens, installation: SECRET.to_vec().into() };
         let backend = Backend::Embedded { file };
         let running = start(&config, &backend, &secrets).await.expect("starts");
         Self {

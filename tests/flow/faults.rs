@@ -280,10 +280,10 @@ async fn the_database_stands_still_and_is_killed() {
     let sale = Sale::open(&cluster, "acme").await;
     let load = Load::start(&sale.shop, &sale.bases, &sale.spotlight);
     load.more(ORDERS_AROUND).await;
-    own.signal("postgres", "STOP");
+    own.stand_still("postgres", true);
     // an order is accepted by the gate and the log; the database only decides it
     load.more(ORDERS_AROUND).await;
-    own.signal("postgres", "CONT");
+    own.stand_still("postgres", false);
     load.more(ORDERS_AROUND).await;
     own.run(&["kill", "postgres"]);
     load.more(ORDERS_AROUND).await;

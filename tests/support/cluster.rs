@@ -1,7 +1,7 @@
 //! Several `onair` processes on real PostgreSQL, Redis and Kafka.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
@@ -163,20 +163,21 @@ impl OwnServers {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Makes a service stand still with all its children, or go on.
-    pub fn signal(&self, service: &str, signal: &str) {
-        let pids = std::fs::read_to_string(self.dir.join(service).join("pid")).expect("its pid");
-        let pid = pids.split_whitespace().next().expect("a pid").to_owned();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-            .expect("the kernel lists children");
-        // a child may have ended meanwhile
-        let _ = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(&pid)
+    /// Lets a service stand still, or go on: its connections stay, and nothing answers on them.
+    pub fn stand_still(&self, service: &str, still: bool) {
+        let file = self.dir.join(service).join("pid");
+        let file = std::fs::read_to_string(&file).expect("the service runs");
+        let parent = file.split_whitespace().next().expect("a process").to_owned();
+        let children = format!("/proc/{parent}/task/{parent}/children");
+        let children = std::fs::read_to_string(&children).unwrap_or_default();
+        let signal = if still { "-STOP" } else { "-CONT" };
+        let sent = Command::new("kill")
+            .arg(signal)
+            .arg(&parent)
             .args(children.split_whitespace())
-            .stderr(Stdio::null())
             .status()
             .expect("runs kill");
+        assert!(sent.success(), "kill {signal} {parent} {children}");
     }
 
     /// Where a service keeps its data.

@@ -26,6 +26,7 @@ pub struct Shop {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
@@ -33,6 +34,11 @@ impl Answer {
     /// The problem's code, or an empty text.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The body's id.
@@ -89,10 +95,10 @@ impl Shop {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, body })
+        Ok(Answer { status, headers, body })
     }
 
     /// A host's call with a key of its own; repeats with the same key while the answer says so.

@@ -180,7 +180,7 @@ pub fn take_order(data: &Value, seen: &mut Seen) {
 }
 
 /// What is wrong with the steps that a viewer saw of an order that has ended; empty where each
-/// came once and in order, and the last is the end.
+/// came once and in order, each shows something new, and the last is the end.
 pub fn faults_of(steps: &[Value], ended: &Value) -> Vec<String> {
     let mut faults = vec![];
     let versions: Vec<u64> =
@@ -191,10 +191,27 @@ pub fn faults_of(steps: &[Value], ended: &Value) -> Vec<String> {
     if versions.windows(2).any(|pair| pair[0] >= pair[1]) {
         faults.push(format!("versions {versions:?}"));
     }
+    for pair in steps.windows(2) {
+        if shown_by(&pair[0]) == shown_by(&pair[1]) {
+            faults.push(format!("{} and {} show the same", pair[0], pair[1]));
+        }
+    }
+    // the read may be a little older than the last message, never newer
     if let Some(last) = steps.last()
-        && last["status"] != ended["status"]
+        && (last["status"] != ended["status"]
+            || last["version"].as_u64() < ended["version"].as_u64()
+            || (last["version"] == ended["version"] && last["payment"] != ended["payment"]))
     {
-        faults.push(format!("last seen {}, ended {}", last["status"], ended["status"]));
+        faults.push(format!("last seen {last}, ended {ended}"));
     }
     faults
+}
+
+/// A step without what every event moves.
+fn shown_by(step: &Value) -> Value {
+    let mut shown = step.clone();
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| name != "version" && name != "updated_at");
+    }
+    shown
 }

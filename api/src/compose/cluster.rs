@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::adapters::Models;
+use super::bounded::Bounded;
 use super::parts::{Kafka, Parts, Wire};
 use crate::config::{ClusterUrls, Config, Role};
 
@@ -51,7 +52,7 @@ pub(super) async fn parts(
         RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::clone(&ids), tasks).await?;
     let rebuilder = Rebuilder::new(RebuildPorts {
         gate: gate.clone(),
-        reader: Arc::clone(&reader),
+        reader: Arc::new(Bounded(Arc::clone(&reader))),
         log: Arc::clone(&log),
         ids,
         clock: Arc::clone(&clock),

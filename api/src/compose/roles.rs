@@ -8,7 +8,7 @@ use commands::faults::Faults;
 use commands::intake::ReceiptsWorker;
 use commands::process::{self, ProcessConfig, ProcessPorts, SimulatedGateway};
 use commands::relay;
-use commands::writer::{self, WriterConfig, WriterPorts};
+use commands::writer::{self, Owned, WriterConfig, WriterPorts};
 use domain::envelope::Position;
 use domain::ports::{Clock, CommandConsumer, EventStore};
 use futures::FutureExt;
@@ -34,20 +34,24 @@ pub(super) struct Roles {
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     failed: watch::Sender<Option<Arc<StartError>>>,
+    /// What the writer of this process decides.
+    pub owned: Owned,
 }
 
 /// What every loop needs.
 pub(super) struct Setting<'a> {
     pub config: &'a Config,
     pub secrets: &'a Secrets,
-    pub node: &'a str,
+    /// This process among those of its name: whose leases and partitions are whose.
+    pub instance: &'a str,
     pub clock: Arc<dyn Clock>,
     pub faults: Faults,
 }
 
 impl Roles {
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { tasks, stop: CancellationToken::new(), failed: watch::Sender::new(None) }
+        let (stop, failed) = (CancellationToken::new(), watch::Sender::new(None));
+        Self { tasks, stop, failed, owned: Owned::default() }
     }
 
     /// Returns why a loop ended for good, once one has.
@@ -146,7 +150,9 @@ impl Roles {
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
         };
-        let work = writer::run(writer, WriterConfig::new(setting.node), self.stop.clone());
+        let config =
+            WriterConfig { owned: self.owned.clone(), ..WriterConfig::new(setting.instance) };
+        let work = writer::run(writer, config, self.stop.clone());
         self.spawn("writer", async { Ok(work.await?) });
         Ok(())
     }
@@ -156,7 +162,7 @@ impl Roles {
         let Wire::Kafka(kafka) = &parts.wire else { return };
         let Some(publisher) = kafka.publisher.clone() else { return };
         let (store, clock) = (Arc::clone(store), Arc::clone(&setting.clock));
-        let owner = setting.node.to_owned();
+        let owner = setting.instance.to_owned();
         let work = relay::run(store, publisher, clock, owner, self.stop.clone());
         self.spawn_endless("relay", work);
     }
@@ -175,7 +181,7 @@ impl Roles {
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
         };
-        let mut config = ProcessConfig::new(setting.node);
+        let mut config = ProcessConfig::new(setting.instance);
         config.payment_final = Duration::from_secs(payment.final_seconds.into());
         self.spawn_endless("process", process::run(process, config, self.stop.clone()));
     }

@@ -49,6 +49,8 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is no such thing", "The route or the thing does not exist, or it is another seller's.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route has no such method", "`Allow` names the methods that the route has.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body came too slowly", "Send the request again.";
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Pages of this origin may not connect", "`ONAIR_ALLOWED_ORIGINS` names the pages that may.";
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "This is a socket", "Connect with a WebSocket client: `Upgrade: websocket`, version 13.";
     SoldOut = "sold_out", CONFLICT, "Sold out", "At least one line does not fit; nothing was taken. `remaining` says what is left of each SKU.";
     NotOpen = "not_open", CONFLICT, "Not open yet", "The spotlight has not been opened. `opens_at` says when it will be, if that is known.";
     Paused = "paused", CONFLICT, "Paused", "The host has paused the spotlight; it may be resumed.";

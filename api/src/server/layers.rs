@@ -13,6 +13,7 @@ use domain::ports::Ids;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::listen::{HEADERS_MAX, HEADERS_MAX_BYTES};
 use super::unread;
 use crate::extract::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
 use crate::extract::trace::{self, TRACEPARENT, X_REQUEST_ID};
@@ -28,7 +29,7 @@ pub struct HttpLimits {
 }
 
 /// Puts the layers around the routes.
-pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
+pub(super) fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
     let routes = routes
         .layer(middleware::from_fn_with_state(limits.request, within))
         .layer(CatchPanicLayer::custom(panicked))
@@ -37,7 +38,25 @@ pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    routes.layer(middleware::from_fn_with_state(ids, trace::layer))
+    beside(routes, ids)
+}
+
+/// Puts around routes what also those pass that have limits of their own.
+pub fn beside(routes: Router, ids: Arc<dyn Ids>) -> Router {
+    routes
+        .layer(middleware::from_fn(headers))
+        .layer(middleware::from_fn_with_state(ids, trace::layer))
+}
+
+/// Refuses headers over the bounds; what is so far over them that it cannot be read whole is
+/// refused by the connection itself.
+async fn headers(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    if headers.len() > HEADERS_MAX || sizes.sum::<usize>() > HEADERS_MAX_BYTES {
+        return Problem::new(Code::HeadersTooLarge).into_response();
+    }
+    next.run(request).await
 }
 
 /// Answers within the limit, and never lets a browser guess a type.

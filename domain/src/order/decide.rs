@@ -10,8 +10,7 @@ use crate::admission::Admission;
 use crate::command::Context;
 use crate::ledger::Ledger;
 use crate::line::total;
-use crate::money::Money;
-use crate::payment::{DeclineKind, PaymentResult, PaymentStatus};
+use crate::payment::PaymentStatus;
 use crate::personal::Personal;
 use crate::reservation::{ReleaseReason, Reservation, ReservationCommand};
 use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
@@ -41,11 +40,11 @@ pub struct OrderDecision {
 }
 
 impl OrderDecision {
-    fn of(order: Vec<OrderEvent>) -> Self {
+    pub(super) fn of(order: Vec<OrderEvent>) -> Self {
         Self { order, ..Self::default() }
     }
 
-    fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
+    pub(super) fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
         let reservation = held.then_some(ReservationCommand::Release { reason });
         Self { order, reservation, ..Self::default() }
     }
@@ -73,7 +72,7 @@ impl Order {
         }
     }
 
-    fn accepted(&self) -> Result<&Accepted, OrderError> {
+    pub(super) fn accepted(&self) -> Result<&Accepted, OrderError> {
         self.accepted.as_deref().ok_or(OrderError::NotFound)
     }
 
@@ -140,170 +139,6 @@ impl Order {
             reservation: None,
             spotlight: vec![void(place, &admission, VoidCause::Parked)],
         })
-    }
-
-    fn record_payment(
-        &self,
-        attempt: u32,
-        result: &PaymentResult,
-        scene: &Scene<'_>,
-    ) -> Result<OrderDecision, OrderError> {
-        let accepted = self.accepted()?;
-        if let PaymentResult::Refunded { amount } = result {
-            return self.refunded(attempt, *amount);
-        }
-        if attempt != self.attempt {
-            return Ok(OrderDecision::default());
-        }
-        if let PaymentResult::Authorized { amount, .. } | PaymentResult::Captured { amount } =
-            result
-            && *amount != accepted.total
-        {
-            return Err(OrderError::AmountMismatch);
-        }
-        Ok(match result {
-            PaymentResult::Authorized { amount, reference } => {
-                self.authorized(attempt, *amount, reference.clone())
-            }
-            PaymentResult::Captured { amount } => self.captured(attempt, *amount, scene),
-            PaymentResult::Declined { kind, code } => self.declined(attempt, *kind, code, scene),
-            PaymentResult::Unknown => self.unknown(attempt),
-            PaymentResult::CaptureFailed { code } => self.capture_failed(attempt, code, scene),
-            PaymentResult::Voided => self.voided(attempt, scene),
-            PaymentResult::Refunded { .. } => OrderDecision::default(),
-        })
-    }
-
-    fn authorized(&self, attempt: u32, amount: Money, reference: Option<String>) -> OrderDecision {
-        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        match self.payment {
-            PaymentStatus::Requested | PaymentStatus::RequiresAction | PaymentStatus::Unknown => {
-                OrderDecision::of(vec![OrderEvent::PaymentAuthorized {
-                    order_id: accepted.order_id,
-                    attempt,
-                    amount,
-                    personal: Personal { payment_reference: reference, ..Personal::default() },
-                }])
-            }
-            _ => OrderDecision::default(),
-        }
-    }
-
-    /// Money arrived, whatever the provider said before: for an order that still holds its units it
-    /// is a sale, for any other it goes back.
-    fn captured(&self, attempt: u32, amount: Money, scene: &Scene<'_>) -> OrderDecision {
-        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        if matches!(
-            self.payment,
-            PaymentStatus::None
-                | PaymentStatus::Captured
-                | PaymentStatus::PartiallyRefunded
-                | PaymentStatus::Refunded
-        ) {
-            return OrderDecision::default();
-        }
-        let order_id = accepted.order_id;
-        let captured = OrderEvent::PaymentCaptured { order_id, attempt, amount };
-        if self.end == OrderEnd::Open && scene.reservation.hold().is_some() {
-            return OrderDecision {
-                order: vec![captured, OrderEvent::OrderConfirmed { order_id }],
-                reservation: Some(ReservationCommand::Confirm),
-                spotlight: vec![],
-            };
-        }
-        let reason = self.reason.unwrap_or(OrderReason::LatePayment);
-        let mut order = vec![captured];
-        if self.end == OrderEnd::Open {
-            order.push(OrderEvent::OrderFailed { order_id, reason: OrderReason::LatePayment });
-        }
-        order.push(OrderEvent::RefundRequested {
-            order_id,
-            attempt: self.refund_attempt.saturating_add(1),
-            amount,
-            reason,
-        });
-        OrderDecision::of(order)
-    }
-
-    fn declined(
-        &self,
-        attempt: u32,
-        kind: DeclineKind,
-        code: &str,
-        scene: &Scene<'_>,
-    ) -> OrderDecision {
-        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        if !self.payment.is_open() || self.payment == PaymentStatus::Authorized {
-            return OrderDecision::default();
-        }
-        let order_id = accepted.order_id;
-        let held = scene.reservation.hold().is_some();
-        let code = code.to_owned();
-        let declined = OrderEvent::PaymentDeclined { order_id, attempt, kind, code };
-        if self.end != OrderEnd::Open || (kind == DeclineKind::Soft && held) {
-            return OrderDecision::of(vec![declined]);
-        }
-        let failed = OrderEvent::OrderFailed { order_id, reason: OrderReason::PaymentDeclined };
-        OrderDecision::releasing(vec![declined, failed], held, ReleaseReason::PaymentFailed)
-    }
-
-    fn unknown(&self, attempt: u32) -> OrderDecision {
-        match (self.accepted(), self.payment) {
-            (Ok(accepted), PaymentStatus::Requested) => {
-                let order_id = accepted.order_id;
-                OrderDecision::of(vec![OrderEvent::PaymentUnknown { order_id, attempt }])
-            }
-            _ => OrderDecision::default(),
-        }
-    }
-
-    fn capture_failed(&self, attempt: u32, code: &str, scene: &Scene<'_>) -> OrderDecision {
-        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        if self.payment != PaymentStatus::Authorized {
-            return OrderDecision::default();
-        }
-        let order_id = accepted.order_id;
-        let mut order =
-            vec![OrderEvent::CaptureFailed { order_id, attempt, code: code.to_owned() }];
-        if self.end == OrderEnd::Open {
-            order.push(OrderEvent::OrderCancelled {
-                order_id,
-                reason: OrderReason::CaptureFailed,
-                personal: Personal::default(),
-            });
-        }
-        let held = scene.reservation.hold().is_some();
-        OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
-    }
-
-    fn voided(&self, attempt: u32, scene: &Scene<'_>) -> OrderDecision {
-        let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
-        if !self.payment.is_open() {
-            return OrderDecision::default();
-        }
-        let order_id = accepted.order_id;
-        let mut order = vec![OrderEvent::PaymentVoided { order_id, attempt }];
-        if self.end == OrderEnd::Open {
-            let reason = if self.payment == PaymentStatus::Authorized {
-                OrderReason::LatePayment
-            } else {
-                OrderReason::PaymentTimeout
-            };
-            order.push(OrderEvent::OrderFailed { order_id, reason });
-        }
-        let held = scene.reservation.hold().is_some();
-        OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
-    }
-
-    fn refunded(&self, attempt: u32, amount: Money) -> Result<OrderDecision, OrderError> {
-        let order_id = self.accepted()?.order_id;
-        if attempt != self.refund_attempt || self.refunded_minor >= self.refund_asked_minor {
-            return Ok(OrderDecision::default());
-        }
-        if self.refunded_minor.saturating_add(amount.minor) > self.refund_asked_minor {
-            return Err(OrderError::AmountMismatch);
-        }
-        Ok(OrderDecision::of(vec![OrderEvent::OrderRefunded { order_id, attempt, amount }]))
     }
 
     /// The hold has run out. An order whose payment is under way gives its units back and waits for

@@ -4,6 +4,7 @@ mod command;
 mod decide;
 mod error;
 mod event;
+mod payment;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;

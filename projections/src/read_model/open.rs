@@ -46,6 +46,8 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS_MAX)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // in a storm each waits a little, and a line for each helps nobody; what fails says so
+                .acquire_slow_threshold(ACQUIRE_TIMEOUT)
                 .connect(database)
                 .await
                 .map_err(unreachable_as("read models"))?;
