@@ -67,7 +67,7 @@ pub async fn place(
 async fn as_it_is_now(app: &App, promised: AcceptedOrder) -> OrderBody {
     match app.order_book.order(promised.order.id).await {
         Ok(Some(row)) if row.version >= promised.order.version => {
-            OrderBody::with_receipt(row, promised.receipt.as_deref())
+            OrderBody::with_receipt(row, promised.receipt)
         }
         _ => OrderBody::from(promised),
     }
