@@ -16,6 +16,7 @@ mod feed;
 mod flow;
 mod gate;
 mod logs;
+mod metrics;
 mod sim;
 mod store;
 mod support;

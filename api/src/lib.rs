@@ -18,5 +18,6 @@ pub mod ordering;
 pub mod problem;
 pub mod responses;
 pub mod server;
+pub mod sim;
 pub mod state;
 pub mod wire;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::actor::Actor;
 use crate::broadcast::BroadcastCommand;
+use crate::fingerprint::Fingerprint;
 use crate::ids::{CommandId, CorrelationId, EventId, SellerId, StreamKey};
 use crate::order::OrderCommand;
 use crate::spotlight::SpotlightCommand;
@@ -70,6 +71,19 @@ pub struct Context {
 }
 
 impl CommandRecord {
+    /// The fingerprint of what is asked, without what onair itself adds on the way: a repeat asks
+    /// the same.
+    pub fn request(&self) -> Fingerprint {
+        let mut asked = serde_json::to_value(&self.command).unwrap_or_default();
+        if let Some(command) = asked.pointer_mut("/command").and_then(|known| known.as_object_mut())
+        {
+            for added in ["admission", "open_now"] {
+                command.remove(added);
+            }
+        }
+        Fingerprint::of(asked.to_string().as_bytes())
+    }
+
     /// What its decision may use.
     pub fn context(&self, decided_at: Timestamp) -> Context {
         Context {

@@ -33,6 +33,14 @@ pub enum DecodeError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The payload is of another type than the column says.
+    #[error("the payload of {event_type} is of {payload_type}")]
+    OtherType {
+        /// The stored type.
+        event_type: String,
+        /// The type that the payload names.
+        payload_type: String,
+    },
     /// The version is newer than this code.
     #[error("{event_type} version {version} is not known")]
     UnknownVersion {
@@ -70,6 +78,10 @@ fn decode_with(
     };
     let Some(mut upcaster) = find(upcasters, event_type, version) else {
         let event = Event::from_payload(kind, payload).map_err(failed)?;
+        let payload_type = event.event_type();
+        if payload_type != event_type {
+            return Err(DecodeError::OtherType { event_type: event_type.to_owned(), payload_type });
+        }
         return if event.event_version() == version {
             Ok(event)
         } else {
@@ -141,5 +153,16 @@ mod tests {
             decode(StreamKind::Order, "OrderConfirmed", "2", &payload),
             Err(DecodeError::UnknownVersion { .. })
         ));
+    }
+
+    #[test]
+    fn a_payload_of_another_type_is_refused() {
+        let payload = format!(r#"{{"OrderConfirmed":{{"order_id":"{ID}"}}}}"#);
+        for other in ["OrderFailed", "Nope"] {
+            assert!(matches!(
+                decode(StreamKind::Order, other, "1", &payload),
+                Err(DecodeError::OtherType { .. })
+            ));
+        }
     }
 }

@@ -112,6 +112,17 @@ async fn bodies_are_bounded_declared_and_well_formed() {
     let invalid_utf8 = b"{\"a\":\"\xff\"}".to_vec();
     raw(&server, "/v1/orders", &ana, json_type, invalid_utf8).await.problem(400, "malformed_json");
     let good = order_of(&spotlight, 1).to_string();
+    for (once, twice) in [
+        ("\"offer_version\":1", "\"offer_version\":1,\"offer_version\":1"),
+        ("\"quantity\":1", "\"quantity\":1,\"quantity\":9"),
+        ("\"quantity\":1", "\"quantity\":1,\"\\u0071uantity\":9"),
+    ] {
+        let body = good.replace(once, twice);
+        assert_ne!(body, good);
+        let answer = raw(&server, "/v1/orders", &ana, json_type, body.into_bytes()).await;
+        let detail = answer.problem(400, "malformed_json").body["detail"].to_string();
+        assert!(detail.contains("twice"), "{detail}");
+    }
     for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
         let answer = raw(&server, "/v1/orders", &ana, kind, good.clone().into_bytes()).await;
         answer.problem(415, "unsupported_media_type");

@@ -84,6 +84,15 @@ fn mixes_and_unsafe_settings_are_refused() {
     away.push(("ONAIR_OPS_LISTEN", "127.0.0.1:0"));
     let away = onair(dir.path(), &away, &["serve"]);
     assert_eq!(away.status.code(), Some(3), "{}", errors(&away));
+    assert!(errors(&away).contains("onair doctor"), "{}", errors(&away));
+}
+
+#[test]
+fn a_verification_of_nothing_is_not_good() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert_eq!(onair(dir.path(), &[], &["migrate"]).status.code(), Some(0));
+    let reversed = onair(dir.path(), &[], &["replay", "verify", "--from", "9", "--to", "5"]);
+    assert_eq!(reversed.status.code(), Some(2), "{}", out(&reversed));
 }
 
 #[test]

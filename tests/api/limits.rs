@@ -100,6 +100,46 @@ async fn headers_are_bounded_in_size() {
     server.stop().await;
 }
 
+/// What the server says until it says nothing for a while.
+async fn heard(socket: &mut TcpStream, bound: Duration) -> String {
+    let (mut heard, mut part) = (Vec::new(), vec![0; 4_096]);
+    while let Ok(Ok(read)) = tokio::time::timeout(bound, socket.read(&mut part)).await {
+        if read == 0 {
+            break;
+        }
+        heard.extend_from_slice(&part[..read]);
+        if heard.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_refused_before_its_body_leaves_the_connection_whole() {
+    let server = Server::start().await;
+    let address = server.base.strip_prefix("http://").expect("http").to_owned();
+    let mut socket = TcpStream::connect(&address).await.expect("connects");
+    let head = "POST /v1/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    for _ in 0..3 {
+        let request = format!("{head}content-length: 2\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.expect("writes");
+        // an answer that does not wait for the body would close the connection here
+        let early = heard(&mut socket, Duration::from_millis(200)).await;
+        socket.write_all(b"{}").await.expect("the connection is still there");
+        let answer = early + &heard(&mut socket, Duration::from_secs(10)).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+    // nobody waits for a body of any size: the client is told to connect again
+    let request = format!("{head}content-length: 10000000\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("writes");
+    let answer = heard(&mut socket, Duration::from_secs(10)).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_answers_no_more_and_starts_where_it_stopped() {
     let server = Server::start().await;

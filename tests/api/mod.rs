@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod limits;
 mod orders;
+mod restarts;
 mod roles;
 mod server;
 mod shows;

@@ -30,6 +30,10 @@ async fn an_order_is_accepted_confirmed_and_listed() {
     assert_eq!(ended["reference"], "cart-7");
     assert_eq!(ended["metadata"], json!({"a": {"b": [1, 2]}}));
     assert_eq!(ended["receipt"], placed.body["receipt"]);
+    assert_eq!(ended["accepted_at"], placed.body["accepted_at"], "the promise has one time");
+    let leaf = placed.body["receipt"]["leaf"].as_str().expect("a leaf");
+    let leaf: Value = serde_json::from_str(leaf).expect("JSON");
+    assert_eq!(leaf["accepted_at"], placed.body["accepted_at"]);
     for hidden in ["viewer_ref", "body_fingerprint", "position", "seller"] {
         assert!(ended.get(hidden).is_none(), "{hidden} is shown");
     }
@@ -79,6 +83,27 @@ async fn outcomes_that_are_no_fault_have_their_own_codes() {
     let scheduled = server.spotlight(&broadcast, 2, later).await;
     let early = server.order(&ana, "k5", &order_of(&scheduled, 1)).await.problem(409, "not_open");
     assert!(early.body["opens_at"].is_string());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn added_units_can_be_ordered_as_soon_as_the_host_is_answered() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 1, json!({})).await;
+    let stock = format!("/v1/spotlights/{spotlight}/stock");
+    let order = order_of(&spotlight, 1);
+    server.order(&viewer("v0"), "k", &order).await.expect(202);
+    for n in 1..=10 {
+        // the node now knows the verdict and refuses by it
+        for _ in 0..3 {
+            let refused = server.order(&viewer(&format!("late{n}")), "k", &order).await;
+            refused.problem(409, "sold_out");
+        }
+        let more = json!({"sku": "lamp", "delta": 1, "reason": "found one"});
+        server.post(&stock, &host(), &more).await.expect(200);
+        server.order(&viewer(&format!("v{n}")), "k", &order).await.expect(202);
+    }
     server.stop().await;
 }
 

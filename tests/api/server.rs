@@ -116,8 +116,14 @@ impl Server {
 
     /// Stops the server and starts another one on the same file.
     pub async fn restart(self) -> Self {
-        let Self { running, dir, .. } = self;
+        self.restart_after(async |_| {}).await
+    }
+
+    /// As [`Server::restart`]; in between something happens to the file.
+    pub async fn restart_after(self, meanwhile: impl AsyncFnOnce(&str)) -> Self {
+        let Self { running, dir, database, .. } = self;
         assert_eq!(running.shut_down().await, ::api::compose::Stopped::Cleanly);
+        meanwhile(&database).await;
         Self::on(dir).await
     }
 

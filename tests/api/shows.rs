@@ -74,10 +74,25 @@ async fn a_hosts_key_makes_a_repeat_harmless() {
         assert_eq!((&lamp["limited_quantity"], &lamp["remaining"]), (&json!(7), &json!(7)));
     }
     let less = json!({"sku": "lamp", "delta": -3, "reason": "broken"});
+    let host = host();
     for _ in 0..2 {
-        let answer =
-            server.call(Method::POST, &path, Some(&host()), Some("less"), Some(&less)).await;
+        let answer = server.call(Method::POST, &path, Some(&host), Some("less"), Some(&less)).await;
         assert_eq!(answer.expect(200).body["inventory"]["lamp"]["remaining"], 4);
+    }
+    let other = json!({"sku": "lamp", "delta": -1, "reason": "broken"});
+    let price = |minor| json!({"live_price": {"minor": minor, "currency": "KRW"}, "reason": "r"});
+    for (step, first, other) in [
+        ("stock", &less, &other),
+        ("offer", &price(9_900), &price(8_900)),
+        ("pause", &json!({}), &json!({"reason": "a question"})),
+        ("resume", &json!({"reason": "a"}), &json!({"reason": "b"})),
+        ("close", &json!({}), &json!({"reason": "b"})),
+    ] {
+        let path = format!("/v1/spotlights/{spotlight}/{step}");
+        let call = |body| server.call(Method::POST, &path, Some(&host), Some("less"), Some(body));
+        call(first).await.expect(200);
+        call(other).await.problem(422, "idempotency_key_reused");
+        call(first).await.expect(200);
     }
     server.stop().await;
 }

@@ -94,6 +94,20 @@ async fn the_connect_reply_has_everything_in_one_round_trip() {
 }
 
 #[tokio::test]
+async fn nobody_looks_for_orders_of_an_anonymous_viewer() {
+    let stage = stage().await;
+    let broadcast = stage.log.broadcast();
+    let spotlight = stage.log.spotlight(broadcast, 10);
+    // it cannot be; so it shows that the order book was not asked
+    stage.log.order(broadcast, spotlight, "guest-1", 1);
+    stage.settle().await;
+    let mut client = Client::open(&stage).await;
+    let token = token("acme", "guest-1", 600);
+    let reply = client.connect(&token, json!({"broadcast": broadcast})).await;
+    assert_eq!(reply["connect"]["subs"]["user#guest-1"]["data"], json!({"orders": []}));
+}
+
+#[tokio::test]
 async fn commands_are_answered_or_refused_by_number() {
     let stage = stage().await;
     let broadcast = stage.log.broadcast();

@@ -132,14 +132,17 @@ fn accepted() -> AcceptedOrder {
 }
 
 async fn keeps_accepted_orders(orders: Arc<dyn AcceptedOrders>) {
-    let (mut first, second) = (accepted(), accepted());
-    orders.put(&[first.clone(), second.clone()]).await.expect("writes");
-    orders.put(&[]).await.expect("writes nothing");
+    let (first, second) = (accepted(), accepted());
+    let before = orders.put(&[first.clone(), second.clone()]).await.expect("writes");
+    assert_eq!(before, [None, None]);
+    assert_eq!(orders.put(&[]).await.expect("writes nothing"), []);
     assert_eq!(orders.get(first.order.id).await.expect("reads"), Some(first.clone()));
     assert_eq!(orders.get(second.order.id).await.expect("reads"), Some(second));
     assert_eq!(orders.get(order()).await.expect("reads"), None);
-    first.receipt = None;
-    orders.put(std::slice::from_ref(&first)).await.expect("writes");
+    let mut later = first.clone();
+    later.receipt = None;
+    let before = orders.put(std::slice::from_ref(&later)).await.expect("writes");
+    assert_eq!(before, [Some(first.clone())], "the first promise stands");
     assert_eq!(orders.get(first.order.id).await.expect("reads"), Some(first));
 }
 
@@ -189,57 +192,4 @@ async fn redis_keeps_accepted_orders_for_a_day() {
 async fn cluster_keeps_accepted_orders() {
     let orders = RedisAcceptedOrders::connect(&cluster_urls()).await.expect("connects");
     keeps_accepted_orders(Arc::new(orders)).await;
-}
-
-/// Prints what a take costs this process beside a bare `EVALSHA`; run it in a release build.
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-async fn cost_of_a_take() {
-    const TAKES: u32 = 20_000;
-    let gate = super::adapters::redis().await;
-    let mut story = Story::new();
-    let events = story.open(&[("a", 1_000_000)]);
-    apply(&gate, &story, &events).await;
-    let takes: Vec<_> = (0..TAKES).map(|_| story.take(&[("a", 1)])).collect();
-    let client = redis::Client::open(required("ONAIR_REDIS")).expect("valid");
-    let bare = client.get_multiplexed_async_connection().await.expect("connects");
-    let script = "return {'taken', '1', '2', '3', '4'}";
-    let sha: String = redis::cmd("SCRIPT")
-        .arg(&["LOAD", script])
-        .query_async(&mut bare.clone())
-        .await
-        .expect("loads");
-    for _ in 0..2 {
-        let before = cpu();
-        for some in takes.chunks(64) {
-            let asked = some.iter().map(|_| {
-                let (mut bare, sha) = (bare.clone(), sha.clone());
-                async move {
-                    let mut command = redis::cmd("EVALSHA");
-                    command.arg(sha).arg(1).arg("k").arg("x");
-                    command.query_async::<redis::Value>(&mut bare).await.expect("answers")
-                }
-            });
-            futures::future::join_all(asked).await;
-        }
-        println!("bare EVALSHA {:?}", cpu().saturating_sub(before) / TAKES);
-    }
-    let before = cpu();
-    for some in takes.chunks(64) {
-        futures::future::join_all(some.iter().map(|take| gate.take(take))).await;
-    }
-    println!("take         {:?}", cpu().saturating_sub(before) / TAKES);
-}
-
-/// CPU time of this process: user and system, in clock ticks of 10 ms.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("on Linux");
-    let (_, fields) = stat.rsplit_once(") ").expect("well-formed");
-    let ticks: u64 = fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<u64>().expect("a number"))
-        .sum();
-    Duration::from_millis(ticks * 10)
 }

@@ -93,8 +93,11 @@ impl CommandLog for World {
         if *expected == self.epoch().await {
             self.story().await.reopened(expected + 1);
         }
-        let outcome =
-            StoredOutcome { outcome: CommandOutcome::Done, position: self.story().await.last };
+        let outcome = StoredOutcome {
+            outcome: CommandOutcome::Done,
+            request: None,
+            position: self.story().await.last,
+        };
         self.outcomes.lock().await.entry(record.command_id).or_insert(outcome);
         self.wake();
         Ok(Source { topic: "t".to_owned(), partition: 0, offset: 0 })

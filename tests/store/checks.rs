@@ -119,6 +119,7 @@ pub async fn a_refused_batch_leaves_nothing_behind(bed: Bed) {
         key: show.key(),
         source: made::source(0, 1),
         outcome: CommandOutcome::Done,
+        request: None,
     };
     let parked = ParkedCommand {
         source: made::source(0, 2),

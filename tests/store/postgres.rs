@@ -1,7 +1,7 @@
 //! What only a server can show: killed backends, lost answers, the stock repository.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use commands::store::{self, OpenError, PostgresStore};
 use cqrs_es::EventStore as _;
@@ -16,7 +16,7 @@ use sqlx::{PgPool, Row};
 use super::bed::Bed;
 use super::made::{self, Show, append, batch, fence, order};
 use super::proxy::Proxy;
-use crate::support::fresh_database;
+use crate::support::{eventually, fresh_database};
 
 /// More looks than any server needs.
 const LOOKS: u32 = 2_000;
@@ -232,6 +232,20 @@ async fn a_reader_in_another_process_reads_and_waits() {
         reader.wait(Position::START).await;
     }
     assert_eq!(reader.read(Position::START, 9).await.expect("reads").len(), 1);
+}
+
+/// A process that only projects or answers would ask 200 times a second for each of its readers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_another_process_does_not_poll() {
+    let bed = Bed::postgres().await;
+    let reader = store::open_reader(bed.url(), &bed.options()).await.expect("connects");
+    let head = append(bed.store.as_ref(), [Show::new().scheduled(&[])]).await;
+    eventually("a wait that is none of a poll", Duration::from_secs(5), async || {
+        let began = Instant::now();
+        reader.wait(head).await;
+        (began.elapsed() >= Duration::from_millis(100)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use commands::store::LEASE_SECONDS;
 use domain::envelope::{Position, Source};
+use domain::fingerprint::Fingerprint;
 use domain::ids::CommandId;
 use domain::ports::{CommandOutcome, InboxEntry, ParkedCommand, StoreError, StoredOutcome};
 
@@ -14,6 +15,7 @@ fn entry(show: Show, outcome: CommandOutcome) -> InboxEntry {
         key: show.key(),
         source: source(0, 1),
         outcome,
+        request: Some(Fingerprint::of(b"a request")),
     }
 }
 
@@ -33,7 +35,8 @@ pub async fn outcomes_stand_at_their_keys_position(bed: Bed) {
     append(store, [show.noted(3)]).await;
     // a command that led to nothing is decided all the same
     let mut nothing = batch([]);
-    nothing.inbox.push(entry(show, CommandOutcome::Done));
+    let unasked = InboxEntry { request: None, ..entry(show, CommandOutcome::Done) };
+    nothing.inbox.push(unasked);
     assert_eq!(store.append(&nothing).await.expect("commits"), Position::START);
 
     let mut ids: Vec<_> = later.inbox.iter().map(|entry| entry.command_id).collect();
@@ -41,11 +44,14 @@ pub async fn outcomes_stand_at_their_keys_position(bed: Bed) {
     ids.push(CommandId(made::uuid()));
     let found = store.outcomes(&ids).await.expect("reads");
     assert_eq!(found.len(), 4);
-    let at = |position, outcome| StoredOutcome { outcome, position: Position(position) };
+    let at = |position, outcome| {
+        let request = Some(Fingerprint::of(b"a request"));
+        StoredOutcome { outcome, request, position: Position(position) }
+    };
     assert_eq!(found[&ids[0]], at(3, CommandOutcome::Done));
     assert_eq!(found[&ids[1]], at(2, refused));
     assert_eq!(found[&ids[2]], at(0, CommandOutcome::Parked));
-    assert_eq!(found[&ids[3]], at(4, CommandOutcome::Done));
+    assert_eq!(found[&ids[3]], StoredOutcome { request: None, ..at(4, CommandOutcome::Done) });
     assert!(store.outcomes(&[]).await.expect("reads").is_empty());
 }
 

@@ -34,7 +34,7 @@ fn writer_of(rig: &Rig, owner: &str) -> Running {
     let (feed, events) = mpsc::channel(16);
     let (started, committed) = (Arc::default(), Arc::default());
     let script =
-        Script { events, started: Arc::clone(&started), committed: Arc::clone(&committed) };
+        Script { events, started: Arc::clone(&started), committed: Arc::clone(&committed), end: 0 };
     let ports = WriterPorts { consumer: Box::new(script), ..rig.writer_ports() };
     let run = writer::run(ports, WriterConfig::new(owner), CancellationToken::new());
     Running { feed, started, committed, task: TaskTracker::new().spawn(run) }

@@ -112,3 +112,35 @@ async fn a_decision_that_does_not_come_is_pending() {
     let refused = rig.spotlight(adjust(1), "more").await;
     assert_eq!(refused, Err(HostRefusal::DecisionPending));
 }
+
+#[tokio::test]
+async fn the_same_id_with_another_request_is_no_repeat() {
+    let rig = Rig::selling(5).await;
+    rig.spotlight(adjust(3), "more").await.expect("done");
+    assert_eq!(rig.spotlight(adjust(4), "more").await, Err(HostRefusal::KeyReused));
+    assert_eq!(rig.remaining().await, 8);
+    // one that waits at the gate is not decided for the other either
+    rig.log.next.lock().push(LogFault::Lost);
+    assert_eq!(rig.spotlight(adjust(-2), "less").await, Err(HostRefusal::OutcomeUnknown));
+    assert_eq!(rig.spotlight(adjust(-3), "less").await, Err(HostRefusal::KeyReused));
+    rig.spotlight(adjust(-2), "less").await.expect("the same again");
+    assert_eq!(rig.remaining().await, 6);
+}
+
+#[tokio::test]
+async fn a_narrowing_holds_at_the_gate_while_the_store_is_away() {
+    let rig = Rig::selling(5).await;
+    rig.store.away.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(rig.spotlight(pause(), "p").await, Err(HostRefusal::DecisionPending));
+    assert_eq!(rig.spotlight(adjust(-2), "less").await, Err(HostRefusal::DecisionPending));
+    let view = rig.gate.view(SPOTLIGHT).await.unwrap().unwrap();
+    assert_eq!(view.status, SpotlightStatus::Paused);
+    assert_eq!(rig.remaining().await, 3);
+    rig.store.away.store(false, std::sync::atomic::Ordering::SeqCst);
+    rig.until("the log has decided both", async |rig| {
+        let board = rig.board.spotlight(SPOTLIGHT).await.unwrap().unwrap();
+        board.status == SpotlightStatus::Paused && board.inventory[&sku()].limited_quantity == 3
+    })
+    .await;
+    assert_eq!(rig.remaining().await, 3);
+}

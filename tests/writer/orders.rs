@@ -8,6 +8,7 @@ use commands::intake::{
     verify_receipt,
 };
 use domain::command::{Command, CommandRecord};
+use domain::ids::SellerId;
 use domain::order::{OrderCommand, OrderReason};
 use domain::ports::StockGate;
 use domain::views::OrderStatus;
@@ -93,6 +94,17 @@ async fn sold_out_is_said_by_the_node_but_never_to_a_winner() {
     assert!(again.replayed);
     rig.pass(SOLD_OUT_STALENESS * 2).await;
     assert!(sold_out(loser("dan").await), "by a gate that was rebuilt");
+}
+
+#[tokio::test]
+async fn sold_out_is_said_to_nobody_of_another_seller() {
+    let rig = Rig::selling(1).await;
+    rig.place(request("ana", "k", 1, "none")).await.expect("promised");
+    let refused = rig.place(request("bob", "k", 1, "none")).await;
+    assert!(matches!(refused, Err(PlaceRefusal::SoldOut { .. })), "the node knows now");
+    let mut foreign = request("bob", "k", 1, "none");
+    foreign.seller = SellerId::try_new("other").unwrap();
+    assert_eq!(rig.place(foreign).await, Err(PlaceRefusal::NotFound));
 }
 
 #[tokio::test]

@@ -28,14 +28,27 @@ pub struct Script {
     pub events: mpsc::Receiver<Vec<ConsumerEvent>>,
     pub started: Arc<Mutex<Vec<i64>>>,
     pub committed: Arc<Mutex<Vec<i64>>>,
+    /// Where the log ends, as far as the test has told.
+    pub end: i64,
 }
 
 #[async_trait]
 impl CommandConsumer for Script {
     async fn next(&mut self, _: usize) -> Result<Vec<ConsumerEvent>, PortError> {
-        self.events.recv().await.ok_or(PortError::Closed)
+        let events = self.events.recv().await.ok_or(PortError::Closed)?;
+        for event in &events {
+            self.end = match event {
+                ConsumerEvent::Assigned { high, .. } => *high,
+                ConsumerEvent::Record(delivered) => self.end.max(delivered.source.offset + 1),
+                ConsumerEvent::Revoked { .. } => self.end,
+            };
+        }
+        Ok(events)
     }
     async fn start_at(&mut self, _: &str, _: i32, offset: i64) -> Result<(), PortError> {
+        if offset > self.end {
+            return Err(PortError::corrupt("the command log", format!("it ends at {}", self.end)));
+        }
         self.started.lock().push(offset);
         Ok(())
     }

@@ -59,6 +59,7 @@ fn refused(refusal: HostRefusal) -> Problem {
     match refusal {
         HostRefusal::NotFound => Problem::new(Code::NotFound).detail(detail),
         HostRefusal::Refused { code, detail } => said_no(&code, detail),
+        HostRefusal::KeyReused => Problem::new(Code::IdempotencyKeyReused),
         HostRefusal::BelowCommitted { remaining } => {
             Problem::new(Code::BelowCommitted).detail(detail).with("remaining", remaining)
         }

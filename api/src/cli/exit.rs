@@ -70,6 +70,9 @@ impl CliError {
             cause = error.source();
         }
         eprintln!("{text}");
+        if matches!(self, Self::Unreachable { .. }) {
+            eprintln!("onair: `onair doctor` looks at each thing it depends on, with advice");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod openapi;
 mod replay;
 mod serve;
 mod settings;
+mod sim;
 mod token;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ enum Command {
     Openapi(openapi::Args),
     Completions(completions::Args),
     Bench(bench::Args),
+    Sim(sim::Args),
     #[command(hide = true)]
     BenchReference(bench::ReferenceArgs),
 }
@@ -63,6 +65,7 @@ impl Command {
             Self::Openapi(args) => openapi::run(&args),
             Self::Completions(args) => Ok(completions::run(&args)),
             Self::Bench(args) => in_runtime(bench::run(args)),
+            Self::Sim(args) => Ok(sim::run(&args)),
             Self::BenchReference(args) => in_runtime(bench::serve_reference(args)),
         }
     }

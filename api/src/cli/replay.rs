@@ -92,6 +92,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
 }
 
 async fn verify(args: VerifyArgs) -> Result<Verdict, CliError> {
+    if args.to.is_some_and(|to| to < args.from) {
+        return Err(CliError::usage("--to is before --from: nothing would be checked"));
+    }
     let config = config::load(&args.settings.flags())?;
     let reader = open_reader(&config).await?;
     let orders = read_model::open(&config.database).await.map_err(unreachable_port)?.orders;
@@ -161,7 +164,7 @@ fn progress_bar() -> ProgressBar {
 /// The log of the configured database, for reading only.
 pub(super) async fn open_reader(config: &Config) -> Result<Arc<dyn EventReader>, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let options = StoreOptions { clock, readers: config.postgres.connections };
+    let options = StoreOptions { readers: config.postgres.connections, ..StoreOptions::new(clock) };
     store::open_reader(&config.database, &options).await.map_err(|error| match error {
         OpenError::Scheme(_) | OpenError::Owned { .. } => CliError::usage(error),
         error => CliError::unreachable("the event store cannot be opened", error),

@@ -35,9 +35,9 @@ pub(super) async fn parts(
     urls: &ClusterUrls,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    tasks: &TaskTracker,
+    (tasks, stores): (&TaskTracker, &TaskTracker),
 ) -> Result<Parts, StartError> {
-    let (store, reader) = open_store(config, &clock).await?;
+    let (store, reader) = open_store(config, &clock, stores).await?;
     let models = read_model::open(&urls.database).await?;
     let topics = Topics::prefixed(&config.kafka.topic_prefix);
     let producer = ProducerSettings::default();
@@ -84,8 +84,16 @@ pub(super) async fn parts(
 type Opened = (Option<Arc<dyn EventStore>>, Arc<dyn EventReader>);
 
 /// Only roles that write hold the store's writing end.
-async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened, StartError> {
-    let options = StoreOptions { clock: Arc::clone(clock), readers: config.postgres.connections };
+async fn open_store(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    stores: &TaskTracker,
+) -> Result<Opened, StartError> {
+    let options = StoreOptions {
+        clock: Arc::clone(clock),
+        readers: config.postgres.connections,
+        tasks: stores.clone(),
+    };
     let writes = [Role::Writer, Role::Relay, Role::Process];
     if writes.iter().any(|role| config.roles.contains(role)) {
         let store = store::open(&config.database, &options).await?;

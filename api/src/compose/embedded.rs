@@ -10,6 +10,7 @@ use projections::consumer::by_position::ReadModel;
 use projections::read_model;
 use projections::stock_counter::{MemoryAcceptedOrders, MemoryGate, RebuildPorts, Rebuilder};
 use projections::viewer_feed::MemoryFeedBus;
+use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::adapters::Models;
@@ -23,8 +24,13 @@ pub(super) async fn parts(
     config: &Config,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    stores: &TaskTracker,
 ) -> Result<Parts, StartError> {
-    let options = StoreOptions { clock: Arc::clone(&clock), readers: config.postgres.connections };
+    let options = StoreOptions {
+        clock: Arc::clone(&clock),
+        readers: config.postgres.connections,
+        tasks: stores.clone(),
+    };
     let store = store::open(&config.database, &options).await?;
     let reader: Arc<dyn EventReader> = store.clone();
     let models = read_model::open(&config.database).await?;

@@ -34,6 +34,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A role's loop ended, though nobody had stopped it.
+    #[error("the role {0} has ended by itself")]
+    Ended(&'static str),
+    /// A role's loop panicked; the log has the place.
+    #[error("the role {0} has panicked")]
+    Panicked(&'static str),
     /// The command log is not the one that the store knows.
     #[error(transparent)]
     Writer(#[from] WriterError),

@@ -1,5 +1,6 @@
 //! The role loops of a process, as tracked tasks.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use commands::relay;
 use commands::writer::{self, WriterConfig, WriterPorts};
 use domain::envelope::Position;
 use domain::ports::{Clock, CommandConsumer, EventStore};
+use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::consumer::by_position;
 use projections::{stock_counter, viewer_feed};
@@ -55,32 +57,42 @@ impl Roles {
         }
     }
 
+    /// Runs a loop. One that ends before the stop, whatever its reason, is a failure of the
+    /// process: it would look healthy and do nothing.
     fn spawn(
         &self,
         role: &'static str,
         work: impl Future<Output = Result<(), StartError>> + Send + 'static,
     ) {
-        let failed = self.failed.clone();
+        let (failed, stop) = (self.failed.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = work.await {
-                tracing::error!(role, %error, "the role has stopped for good");
-                failed.send_if_modified(|first| {
-                    let is_first = first.is_none();
-                    first.get_or_insert_with(|| Arc::new(error));
-                    is_first
-                });
-            }
+            let error = match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(Ok(())) if stop.is_cancelled() => return,
+                Ok(Ok(())) => StartError::Ended(role),
+                Ok(Err(error)) => error,
+                Err(_) => StartError::Panicked(role),
+            };
+            tracing::error!(role, %error, "the role has stopped for good");
+            failed.send_if_modified(|first| {
+                let is_first = first.is_none();
+                first.get_or_insert_with(|| Arc::new(error));
+                is_first
+            });
         });
+    }
+
+    fn spawn_endless(&self, role: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(role, work.map(Ok));
     }
 
     /// Signs receipts until the stop; only then does the queue's other end go away.
     pub(super) fn receipts(&self, worker: ReceiptsWorker) {
-        self.tasks.spawn(worker.run(self.stop.clone()));
+        self.spawn_endless("receipts", worker.run(self.stop.clone()));
     }
 
     pub(super) fn upkeep(&self, handle: PrometheusHandle, clock: Arc<dyn Clock>) {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        self.spawn_endless("upkeep", async move {
             while stop.run_until_cancelled(clock.sleep(UPKEEP)).await.is_some() {
                 handle.run_upkeep();
             }
@@ -141,7 +153,8 @@ impl Roles {
         let Some(publisher) = kafka.publisher.clone() else { return };
         let (store, clock) = (Arc::clone(store), Arc::clone(&setting.clock));
         let owner = setting.node.to_owned();
-        self.tasks.spawn(relay::run(store, publisher, clock, owner, self.stop.clone()));
+        let work = relay::run(store, publisher, clock, owner, self.stop.clone());
+        self.spawn_endless("relay", work);
     }
 
     fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
@@ -160,51 +173,81 @@ impl Roles {
         };
         let mut config = ProcessConfig::new(setting.node);
         config.payment_final = Duration::from_secs(payment.final_seconds.into());
-        self.tasks.spawn(process::run(process, config, self.stop.clone()));
+        self.spawn_endless("process", process::run(process, config, self.stop.clone()));
     }
 
     fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
         let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
-        self.tasks.spawn(async move {
+        self.spawn_endless("read_models", async move {
             let all = [&models.orders, &models.board];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
         });
     }
 
     async fn stock_counter(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
-        self.tasks.spawn(stock_counter::run(
+        // an empty gate is rebuilt when it is asked for, so the past is not needed
+        let after = match &parts.wire {
+            Wire::Memory(_) => parts.reader.head().await?,
+            Wire::Kafka(_) => Position::START,
+        };
+        let work = stock_counter::run(
             Arc::clone(&parts.gate),
             Arc::clone(&parts.event_log),
             Arc::clone(&parts.reader),
             Arc::clone(&parts.rebuilder),
             Arc::clone(&setting.clock),
-            self.after(parts).await?,
+            after,
             self.stop.clone(),
-        ));
+        );
+        self.spawn_endless("stock_counter", work);
         Ok(())
     }
 
     async fn viewer_feed(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
+        // viewers are given what the read models have; what these lack after a crash is still to
+        // be told
+        let after = match &parts.wire {
+            Wire::Memory(_) => {
+                parts.orders.checkpoint().await?.min(parts.board.checkpoint().await?)
+            }
+            Wire::Kafka(_) => Position::START,
+        };
         let work = viewer_feed::run(
             Arc::clone(&parts.event_log),
             Arc::clone(&parts.reader),
             Arc::clone(&parts.bus),
             Arc::clone(&setting.clock),
-            self.after(parts).await?,
+            after,
             self.stop.clone(),
         );
         self.spawn("viewer_feed", async { Ok(work.await?) });
         Ok(())
     }
+}
 
-    /// Where consumers begin that keep no place of their own. In one process gate and feed are
-    /// empty at the start: gates are rebuilt when they are asked for, rooms are filled from the
-    /// read models, so the past is not needed.
-    async fn after(&self, parts: &Parts) -> Result<Position, StartError> {
-        match &parts.wire {
-            Wire::Memory(_) => Ok(parts.reader.head().await?),
-            Wire::Kafka(_) => Ok(Position::START),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_role_that_ends_by_itself_is_a_failure() {
+        let roles = Roles::new(TaskTracker::new());
+        roles.spawn_endless("quiet", async {});
+        assert!(matches!(roles.failure().await.as_deref(), Some(StartError::Ended("quiet"))));
+        let roles = Roles::new(TaskTracker::new());
+        roles.spawn("loud", async { panic!("a defect") });
+        assert!(matches!(roles.failure().await.as_deref(), Some(StartError::Panicked("loud"))));
+    }
+
+    #[tokio::test]
+    async fn a_role_that_was_stopped_is_none() {
+        let roles = Roles::new(TaskTracker::new());
+        let stopped = roles.stop.clone();
+        roles.spawn_endless("obedient", async move { stopped.cancelled().await });
+        roles.stop.cancel();
+        roles.tasks.close();
+        roles.tasks.wait().await;
+        assert!(roles.failed.borrow().is_none());
     }
 }

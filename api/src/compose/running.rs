@@ -24,6 +24,11 @@ use crate::state::App;
 /// How long the roles may take to finish what they have in hand.
 const ROLES_STOP_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a probe may take to be answered then.
+const OPS_STOP_WITHIN: Duration = Duration::from_secs(1);
+/// How long the store may take to let go of its connections and its file.
+const STORE_CLOSES_WITHIN: Duration = Duration::from_secs(5);
+
 /// A process that serves.
 pub struct Running {
     http: Option<Serving>,
@@ -34,6 +39,8 @@ pub struct Running {
     readiness: Arc<Readiness>,
     drain: Duration,
     parts: Parts,
+    /// What the store does beside the roles; a file has an owner until these have ended.
+    stores: TaskTracker,
 }
 
 /// What the shutdown left undone.
@@ -62,10 +69,14 @@ pub async fn start(
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let faults = Faults::from_env()?;
     let roles = Roles::new(TaskTracker::new());
+    let stores = TaskTracker::new();
     let parts = match backend {
-        Backend::Embedded { .. } => embedded::parts(config, clock.clone(), ids.clone()).await?,
+        Backend::Embedded { .. } => {
+            embedded::parts(config, clock.clone(), ids.clone(), &stores).await?
+        }
         Backend::Cluster(urls) => {
-            cluster::parts(config, urls, clock.clone(), ids.clone(), &roles.tasks).await?
+            let tasks = (&roles.tasks, &stores);
+            cluster::parts(config, urls, clock.clone(), ids.clone(), tasks).await?
         }
     };
     let node = config.node.clone().unwrap_or_else(|| node_name(ids.as_ref()));
@@ -86,7 +97,7 @@ pub async fn start(
     let http = http.map(|listener| listener.serve(routes));
     let ops = ops.serve(ops_router(&readiness, handle));
     let drain = Duration::from_secs(config.http.drain_seconds.into());
-    Ok(Running { http, ops, app, live, roles, readiness, drain, parts })
+    Ok(Running { http, ops, app, live, roles, readiness, drain, parts, stores })
 }
 
 fn serves_http(config: &Config) -> bool {
@@ -168,21 +179,27 @@ impl Running {
                 tracing::warn!(left = app.tasks.len(), "orders in hand are left to the re-driver");
             }
         }
+        // first of all, so that no role takes what follows for the end of its work
+        self.roles.stop.cancel();
         if let Wire::Memory(log) = &self.parts.wire {
             log.close();
         }
         // gives the sockets' and handlers' hold on the adapters back
         drop((self.app, self.live));
-        self.roles.stop.cancel();
         self.roles.tasks.close();
         // the bus holds a task of its own, which ends with it
         drop(self.parts);
         let stopped = tokio::time::timeout(ROLES_STOP_WITHIN, self.roles.tasks.wait()).await;
-        self.ops.shut_down(Duration::from_secs(1)).await;
-        if stopped.is_ok() {
+        self.ops.shut_down(OPS_STOP_WITHIN).await;
+        // the probes were the last to hold the store
+        drop(self.readiness);
+        self.stores.close();
+        let closed = tokio::time::timeout(STORE_CLOSES_WITHIN, self.stores.wait()).await;
+        if stopped.is_ok() && closed.is_ok() {
             return Stopped::Cleanly;
         }
-        tracing::warn!(left = self.roles.tasks.len(), "roles did not stop in time");
+        let (roles, stores) = (self.roles.tasks.len(), self.stores.len());
+        tracing::warn!(roles, stores, "not everything stopped in time");
         Stopped::InTheMiddle
     }
 }

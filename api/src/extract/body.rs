@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
+use super::strict::Strict;
 use crate::problem::{Code, Problem};
 
 /// Bytes of a body.
@@ -82,8 +83,11 @@ async fn read(request: Request<Body>, max: usize) -> Result<Bytes, Problem> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let parsed: Result<Strict, _> = serde_json::from_slice(bytes);
+    parsed.map(|Strict(value)| value).map_err(|error| {
+        let what =
+            if error.is_data() { "names a member twice in one object" } else { "is not JSON" };
         let at = format!("line {}, column {}", error.line(), error.column());
-        Problem::new(Code::MalformedJson).detail(format!("the body is not JSON at {at}"))
+        Problem::new(Code::MalformedJson).detail(format!("the body {what} at {at}"))
     })
 }

@@ -7,6 +7,7 @@ pub mod idempotency;
 pub mod path;
 pub mod query;
 pub mod rate;
+mod strict;
 pub mod trace;
 pub mod values;
 

@@ -13,6 +13,7 @@ use domain::ports::Ids;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::unread;
 use crate::extract::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
 use crate::extract::trace::{self, TRACEPARENT, X_REQUEST_ID};
 use crate::problem::{Code, Problem};
@@ -30,7 +31,8 @@ pub struct HttpLimits {
 pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
     let routes = routes
         .layer(middleware::from_fn_with_state(limits.request, within))
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(unread::layer));
     let routes = match cors(&limits.allowed_origins) {
         Some(cors) => routes.layer(cors),
         None => routes,

@@ -2,6 +2,7 @@
 
 mod layers;
 mod listen;
+mod unread;
 
 use std::sync::Arc;
 

@@ -88,7 +88,9 @@ impl Tally {
         let open = self.accepted.keys().filter(|order| !self.ends.contains_key(order)).count();
         (open > 0 || self.held > 0 || self.payments > 0 || self.refunds > 0).then(|| {
             let Self { held, payments, refunds, .. } = self;
-            format!("{open} orders, {held} holds, {payments} payments and {refunds} refunds are open")
+            format!(
+                "{open} orders, {held} holds, {payments} payments and {refunds} refunds are open"
+            )
         })
     }
 }
@@ -140,21 +142,15 @@ impl Script {
             let head = tally.heads.get(&key).copied().unwrap_or_default();
             match shop.gate.direct().view(*spotlight).await.ok().flatten() {
                 Some(view) if view.applied == head => {}
-                Some(view) => return Some(format!("the gate stands at {} of {head}", view.applied)),
+                Some(view) => {
+                    return Some(format!("the gate stands at {} of {head}", view.applied));
+                }
                 // rebuilt when somebody asks for it
                 None if tally.closed.contains(&key) => {}
                 None => return Some("the gate was never rebuilt".to_owned()),
             }
         }
-        self.first_break(&self.verify().await)
-    }
-
-    fn first_break(&self, report: &Option<Report>) -> Option<String> {
-        let report = report.as_ref()?;
-        if report.verdict == Verdict::Good {
-            return None;
-        }
-        report.first_break().map(|(id, it)| format!("{id} at {}: {}", it.position, it.detail))
+        first_break(&self.verify().await?)
     }
 
     async fn events(&self) -> Vec<Recorded> {
@@ -178,7 +174,10 @@ impl Script {
         let world = &shop.line.world;
         for finding in shop.witness.lock().invariants.finish(&LogEnd { settled: true }) {
             let violation = finding.violation;
-            world.fail(format!("{} at {}: {}", finding.invariant, violation.position, violation.detail));
+            world.fail(format!(
+                "{} at {}: {}",
+                finding.invariant, violation.position, violation.detail
+            ));
         }
         let tally = Tally::of(&self.events().await);
         let promised = self.client.told.lock().promised.clone();
@@ -203,4 +202,11 @@ impl Script {
             world.fail(format!("a command was put aside: {}", command.error));
         }
     }
+}
+
+fn first_break(report: &Report) -> Option<String> {
+    if report.verdict == Verdict::Good {
+        return None;
+    }
+    report.first_break().map(|(id, it)| format!("{id} at {}: {}", it.position, it.detail))
 }

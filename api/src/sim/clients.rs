@@ -106,7 +106,9 @@ impl Client {
             let request = request(&wish, version);
             let order = request.order_id();
             self.told.lock().asked.insert(order);
-            match self.ask(|intake| Box::pin(async move { intake.place_order(request).await })).await
+            match self
+                .ask(|intake| Box::pin(async move { intake.place_order(request).await }))
+                .await
             {
                 Some(Ok(placed)) => {
                     self.promised(order, &placed);

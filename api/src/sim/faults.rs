@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::ports::{Clock, PortError};
 
-use super::world::{SimClock, World};
+use super::clock::SimClock;
+use super::world::World;
 use std::sync::Arc;
 
 /// How often what goes wrong, in a thousand calls of a port.
@@ -105,7 +106,7 @@ impl Line {
     }
 
     async fn pass(&self, levels: Levels, call: &'static str) {
-        self.world.yield_now().await;
+        World::yield_now().await;
         if self.world.chance(levels.slow) {
             let pause = self.world.between(1, 60);
             self.clock.sleep(pause).await;
@@ -119,7 +120,7 @@ impl Line {
             self.world.note(|| format!("dies at {call}"));
             self.world.kill(self.world.current());
             // the executor drops this task; one that nobody kills goes on
-            self.world.yield_now().await;
+            World::yield_now().await;
         }
     }
 

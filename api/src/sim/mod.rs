@@ -9,8 +9,10 @@
 mod breaks;
 mod check;
 mod clients;
+mod clock;
 mod command_log;
 mod event_log;
+mod executor;
 mod faults;
 mod gate;
 mod ports;
@@ -30,9 +32,10 @@ use serde::Serialize;
 pub use breaks::{BREAKS, Break, UnknownBreak};
 
 use clients::{Client, Told};
+use executor::{Executor, Stuck};
 use script::Script;
 use shop::Shop;
-use world::{Executor, OUTSIDE, Stuck, World};
+use world::{OUTSIDE, World};
 
 /// Roles that are not api processes: two each of writer, relay and process, and the projections.
 const ROLES: usize = 8;

@@ -21,8 +21,8 @@ use projections::order_book::MemoryOrderBook;
 use projections::sales_board::MemorySalesBoard;
 use projections::stock_counter::{self, MemoryAcceptedOrders, Rebuilder};
 
+use super::clock::SimClock;
 use super::faults::Line;
-use super::world::SimClock;
 
 /// The order book.
 pub struct SimOrderBook {
@@ -127,13 +127,13 @@ impl SimAcceptedOrders {
     /// None yet.
     pub fn new(line: Line) -> Self {
         let clock = Arc::new(SimClock(Arc::clone(&line.world)));
-        let inner = Mutex::new(Arc::new(MemoryAcceptedOrders::new(Arc::clone(&clock) as _)));
+        let inner = Mutex::new(Arc::new(MemoryAcceptedOrders::new(clock.clone())));
         Self { line, clock, inner }
     }
 
     /// Loses all of them.
     pub fn lose(&self) {
-        *self.inner.lock() = Arc::new(MemoryAcceptedOrders::new(Arc::clone(&self.clock) as _));
+        *self.inner.lock() = Arc::new(MemoryAcceptedOrders::new(self.clock.clone()));
     }
 
     fn inner(&self) -> Arc<MemoryAcceptedOrders> {
@@ -143,10 +143,7 @@ impl SimAcceptedOrders {
 
 #[async_trait]
 impl AcceptedOrders for SimAcceptedOrders {
-    async fn put(
-        &self,
-        orders: &[AcceptedOrder],
-    ) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
+    async fn put(&self, orders: &[AcceptedOrder]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         self.line.call("accepted.put", self.inner().put(orders)).await
     }
 

@@ -10,7 +10,6 @@ use commands::process::{self, ProcessConfig, ProcessPorts};
 use commands::relay;
 use commands::writer::{self, WriterConfig, WriterPorts};
 use domain::envelope::Position;
-use domain::ports::{OrderBook, SalesBoard};
 use parking_lot::Mutex;
 use projections::consumer::by_position::{self, ReadModel};
 use projections::stock_counter;
@@ -57,10 +56,10 @@ impl Shop {
         let shop = self.clone();
         self.add(format!("writer-{number}"), move || {
             let ports = WriterPorts {
-                store: Arc::clone(&shop.store) as _,
+                store: shop.store.clone(),
                 consumer: Box::new(shop.commands.join()),
                 parked: None,
-                clock: Arc::clone(&shop.clock) as _,
+                clock: shop.clock.clone(),
                 faults: Faults::none(),
             };
             let mut config = WriterConfig::new(format!("writer-{number}"));
@@ -80,9 +79,9 @@ impl Shop {
         let shop = self.clone();
         self.add(format!("relay-{number}"), move || {
             vec![Box::pin(relay::run(
-                Arc::clone(&shop.store) as _,
-                Arc::clone(&shop.events) as _,
-                Arc::clone(&shop.clock) as _,
+                shop.store.clone(),
+                shop.events.clone(),
+                shop.clock.clone(),
                 format!("relay-{number}"),
                 CancellationToken::new(),
             ))]
@@ -95,14 +94,14 @@ impl Shop {
             let provider =
                 SimProvider { line: shop.line.clone(), inner: Arc::clone(&shop.provider) };
             let ports = ProcessPorts {
-                store: Arc::clone(&shop.store) as _,
-                log: Arc::clone(&shop.commands) as _,
-                gate: Arc::clone(&shop.gate) as _,
+                store: shop.store.clone(),
+                log: shop.commands.clone(),
+                gate: shop.gate.clone(),
                 orders: shop.order_book(),
                 board: shop.sales_board(),
                 gateway: Arc::new(provider),
                 rebuilder: Arc::new(Rebuilding(shop.rebuilder())),
-                clock: Arc::clone(&shop.clock) as _,
+                clock: shop.clock.clone(),
                 faults: Faults::none(),
             };
             let mut config = ProcessConfig::new(format!("process-{number}"));
@@ -115,11 +114,11 @@ impl Shop {
         let shop = self.clone();
         self.add("counter".to_owned(), move || {
             vec![Box::pin(stock_counter::run(
-                Arc::clone(&shop.gate) as _,
-                Arc::clone(&shop.events) as _,
-                Arc::clone(&shop.store) as _,
+                shop.gate.clone(),
+                shop.events.clone(),
+                shop.store.clone(),
                 shop.rebuilder(),
-                Arc::clone(&shop.clock) as _,
+                shop.clock.clone(),
                 Position::START,
                 CancellationToken::new(),
             ))]
@@ -131,11 +130,11 @@ impl Shop {
         self.add("books".to_owned(), move || {
             let shop = shop.clone();
             let task: Task = Box::pin(async move {
-                let orders = ReadModel::order_book(shop.order_book() as Arc<dyn OrderBook>);
-                let sales = ReadModel::sales_board(shop.sales_board() as Arc<dyn SalesBoard>);
-                let stop = CancellationToken::new();
+                let orders = ReadModel::order_book(shop.order_book());
+                let sales = ReadModel::sales_board(shop.sales_board());
+                let token = CancellationToken::new();
                 let (store, clock) = (shop.store.as_ref(), shop.clock.as_ref());
-                by_position::run_all(&[&orders, &sales], store, clock, &stop).await;
+                by_position::run_all(&[&orders, &sales], store, clock, &token).await;
             });
             vec![task]
         });
@@ -147,24 +146,23 @@ impl Shop {
         let (running, stopped) = (Arc::clone(&intake), Arc::clone(&intake));
         let signer = Arc::new(ReceiptSigner::from_seed(&[7; 32]));
         let start = move || {
-            let (receipts, worker) =
-                Receipts::new(Arc::clone(&signer), Arc::clone(&shop.accepted) as _);
+            let (receipts, worker) = Receipts::new(Arc::clone(&signer), shop.accepted.clone());
             let models = SimReadModels {
                 models: [
-                    Arc::new(ReadModel::order_book(shop.order_book() as Arc<dyn OrderBook>)),
-                    Arc::new(ReadModel::sales_board(shop.sales_board() as Arc<dyn SalesBoard>)),
+                    Arc::new(ReadModel::order_book(shop.order_book())),
+                    Arc::new(ReadModel::sales_board(shop.sales_board())),
                 ],
                 clock: Arc::clone(&shop.clock),
             };
             let ports = IntakePorts {
-                gate: Arc::clone(&shop.gate) as _,
-                log: Arc::clone(&shop.commands) as _,
-                accepted: Arc::clone(&shop.accepted) as _,
-                events: Arc::clone(&shop.store) as _,
+                gate: shop.gate.clone(),
+                log: shop.commands.clone(),
+                accepted: shop.accepted.clone(),
+                events: shop.store.clone(),
                 rebuilder: Arc::new(Rebuilding(shop.rebuilder())),
                 read_models: Arc::new(models),
-                clock: Arc::clone(&shop.clock) as _,
-                ids: Arc::clone(&shop.ids) as _,
+                clock: shop.clock.clone(),
+                ids: shop.ids.clone(),
                 faults: Faults::none(),
             };
             let intake = Arc::new(Intake::new(ports, format!("node-{number}"), receipts));

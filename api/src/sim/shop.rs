@@ -12,13 +12,14 @@ use projections::sales_board::MemorySalesBoard;
 use projections::stock_counter::{MemoryGate, RebuildPorts, Rebuilder};
 
 use super::breaks::Break;
+use super::clock::SimClock;
 use super::command_log::SimCommandLog;
 use super::event_log::SimEventLog;
 use super::faults::Line;
 use super::gate::SimGate;
 use super::ports::{SimAcceptedOrders, SimOrderBook, SimSalesBoard};
 use super::store::{SimStore, Witness};
-use super::world::{OUTSIDE, RoleId, SimClock, Task, World};
+use super::world::{OUTSIDE, RoleId, Task, World};
 
 /// Partitions of the command log.
 const PARTITIONS: usize = 3;
@@ -57,7 +58,7 @@ impl Shop {
     pub fn new(world: &Arc<World>, seed: u64, planted: Option<Break>) -> Self {
         let line = Line::new(world);
         let clock = Arc::new(SimClock(Arc::clone(world)));
-        let memory = MemoryStore::new(Arc::clone(&clock) as _);
+        let memory = MemoryStore::new(clock.clone());
         let witness = Arc::new(Mutex::new(Witness::default()));
         let commands = SimCommandLog::new(line.clone(), PARTITIONS, planted);
         let store = SimStore::new(
@@ -67,7 +68,7 @@ impl Shop {
             Arc::clone(&witness),
             Arc::clone(&commands),
         );
-        let gate = Arc::new(MemoryGate::new(Arc::clone(&clock) as _));
+        let gate = Arc::new(MemoryGate::new(clock.clone()));
         Self {
             store: Arc::new(store),
             commands,
@@ -76,10 +77,7 @@ impl Shop {
             accepted: Arc::new(SimAcceptedOrders::new(line.clone())),
             book: Arc::default(),
             board: Arc::default(),
-            provider: Arc::new(SimulatedGateway::new(
-                Arc::clone(&clock) as _,
-                Duration::from_millis(30),
-            )),
+            provider: Arc::new(SimulatedGateway::new(clock.clone(), Duration::from_millis(30))),
             ids: Arc::new(SeededIds::new(seed)),
             line,
             clock,
@@ -90,11 +88,11 @@ impl Shop {
 
     pub(super) fn rebuilder(&self) -> Arc<Rebuilder> {
         Arc::new(Rebuilder::new(RebuildPorts {
-            gate: Arc::clone(&self.gate) as _,
-            reader: Arc::clone(&self.store) as _,
-            log: Arc::clone(&self.commands) as _,
-            ids: Arc::clone(&self.ids) as _,
-            clock: Arc::clone(&self.clock) as _,
+            gate: self.gate.clone(),
+            reader: self.store.clone(),
+            log: self.commands.clone(),
+            ids: self.ids.clone(),
+            clock: self.clock.clone(),
         }))
     }
 
@@ -107,7 +105,11 @@ impl Shop {
     }
 
     /// Adds a role that starts again some time after it was killed.
-    pub(super) fn add(&self, name: String, start: impl Fn() -> Vec<Task> + Send + Sync + 'static) -> RoleId {
+    pub(super) fn add(
+        &self,
+        name: String,
+        start: impl Fn() -> Vec<Task> + Send + Sync + 'static,
+    ) -> RoleId {
         self.add_with(name, start, || {})
     }
 

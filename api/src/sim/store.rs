@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::breaks::Break;
 use super::command_log::SimCommandLog;
 use super::faults::{Fate, Line, gone};
+use super::world::World;
 
 /// The store.
 pub struct SimStore {
@@ -108,6 +109,7 @@ impl SimStore {
             if let Ok(Some(claim)) = claim {
                 fence.epoch = claim.epoch;
                 fence.first_offset = claim.next_offset;
+                fence.next_offset = fence.next_offset.max(claim.next_offset.unwrap_or(0));
             }
         }
         batch
@@ -197,6 +199,8 @@ impl EventStore for SimStore {
                 StoreError::Ambiguous(gone("commit"))
             });
         }
+        // what a planted fault sets spinning must not spin inside of one step
+        World::yield_now().await;
         let stood = self.stood(batch).await;
         let answer = if self.planted == Some(Break::NoFence) {
             self.inner.append(&self.without_fences(batch).await).await

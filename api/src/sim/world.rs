@@ -1,26 +1,22 @@
-//! The world of one run: its only clock, its only dice, and the executor that polls one task at a
-//! time.
+//! The world of one run: its only clock, its only dice, and the tasks of its roles.
 //!
 //! Everything that happens follows from the seed. A task is polled only when the dice pick it among
 //! those that can go on; time moves only when none can. A role is a process: killing it drops its
 //! tasks where they stand, and it begins again from what the stores and logs hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use chrono::TimeDelta;
 use domain::Timestamp;
-use domain::ports::Clock;
 use parking_lot::Mutex;
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::executor::Ready;
 use super::faults::Levels;
 
 /// A task of the executor.
@@ -33,82 +29,39 @@ pub struct RoleId(pub usize);
 /// The script, the clients and the faults: nobody kills them.
 pub const OUTSIDE: RoleId = RoleId(0);
 
-/// Polls after which a run is taken for endless.
-const POLLS_MAX: u64 = 3_000_000;
 /// The first moment of every run: 2026-01-01T00:00:00Z.
 const BEGINNING: i64 = 1_767_225_600;
 
-type TaskId = usize;
-
-/// Tasks that can go on: a set, because in which order one step wakes many must not matter (tokio's
-/// `watch` wakes its receivers in a random order).
-#[derive(Default)]
-struct Ready {
-    tasks: Mutex<BTreeSet<TaskId>>,
-}
-
-struct TaskWaker {
-    task: TaskId,
-    ready: Weak<Ready>,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(ready) = self.ready.upgrade() {
-            ready.tasks.lock().insert(self.task);
-        }
-    }
-}
-
-struct Slot {
-    role: RoleId,
-    task: Task,
-    waker: Waker,
-}
-
 /// What starts a role: its tasks, made from what outlives it.
-type Start = Arc<dyn Fn() -> Vec<Task> + Send + Sync>;
+pub(super) type Start = Arc<dyn Fn() -> Vec<Task> + Send + Sync>;
 
-struct Role {
-    name: String,
-    start: Start,
+pub(super) struct Role {
+    pub(super) name: String,
+    pub(super) start: Start,
     /// Called when the role is killed.
-    stopped: Arc<dyn Fn() + Send + Sync>,
+    pub(super) stopped: Arc<dyn Fn() + Send + Sync>,
 }
 
-struct Inner {
-    dice: ChaCha8Rng,
-    now: Timestamp,
-    timers: BTreeMap<(Timestamp, u64), Waker>,
-    timers_made: u64,
-    levels: Levels,
-    spawned: Vec<(RoleId, Task)>,
-    roles: BTreeMap<RoleId, Role>,
-    current: RoleId,
-    kills: Vec<RoleId>,
-    trace: Option<Vec<String>>,
+pub(super) struct Inner {
+    pub(super) dice: ChaCha8Rng,
+    pub(super) now: Timestamp,
+    pub(super) timers: BTreeMap<TimerKey, Waker>,
+    pub(super) timers_made: u64,
+    pub(super) levels: Levels,
+    pub(super) spawned: Vec<(RoleId, Task)>,
+    pub(super) roles: BTreeMap<RoleId, Role>,
+    pub(super) current: RoleId,
+    pub(super) kills: Vec<RoleId>,
+    pub(super) trace: Option<Vec<String>>,
     /// A hash of everything that was decided: two runs of a seed have the same.
-    fingerprint: u64,
-    failure: Option<String>,
+    pub(super) fingerprint: u64,
+    pub(super) failure: Option<String>,
 }
 
 /// The world; everybody has it.
 pub struct World {
-    inner: Mutex<Inner>,
-    ready: Arc<Ready>,
-}
-
-/// Why a run came to no end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stuck {
-    /// Nothing can go on and no timer is set.
-    Nobody,
-    /// It went on for too long.
-    Endless,
+    pub(super) inner: Mutex<Inner>,
+    pub(super) ready: Arc<Ready>,
 }
 
 impl World {
@@ -163,11 +116,6 @@ impl World {
     pub fn pick<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
         let index = usize::try_from(self.below(u64::try_from(items.len()).ok()?)).ok()?;
         items.get(index)
-    }
-
-    /// The items in another order.
-    pub fn shuffle<T>(&self, items: &mut [T]) {
-        items.shuffle(&mut self.inner.lock().dice);
     }
 
     /// A pause between two bounds, in milliseconds.
@@ -250,8 +198,37 @@ impl World {
         self.inner.lock().current
     }
 
+    /// Sets a timer, or the same one again; nothing where its time has come.
+    pub fn set_timer(
+        &self,
+        until: Timestamp,
+        known: Option<TimerKey>,
+        waker: &Waker,
+    ) -> Option<TimerKey> {
+        let mut inner = self.inner.lock();
+        if inner.now >= until {
+            return None;
+        }
+        let key = known.unwrap_or_else(|| {
+            inner.timers_made += 1;
+            (until, inner.timers_made)
+        });
+        inner.timers.insert(key, waker.clone());
+        Some(key)
+    }
+
+    /// Takes a timer back.
+    pub fn drop_timer(&self, key: TimerKey) {
+        self.inner.lock().timers.remove(&key);
+    }
+}
+
+/// A timer: its time, and its number.
+pub type TimerKey = (Timestamp, u64);
+
+impl World {
     /// Lets somebody else go first, perhaps.
-    pub fn yield_now(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub fn yield_now() -> impl Future<Output = ()> + Send + use<> {
         let mut yielded = false;
         std::future::poll_fn(move |context| {
             if std::mem::replace(&mut yielded, true) {
@@ -264,187 +241,8 @@ impl World {
 }
 
 impl Inner {
-    const fn mix(&mut self, value: u64) {
+    pub(super) const fn mix(&mut self, value: u64) {
         self.fingerprint =
             (self.fingerprint.rotate_left(7) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// The world's clock.
-pub struct SimClock(pub Arc<World>);
-
-#[async_trait]
-impl Clock for SimClock {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        let world = &self.0;
-        let until = world.now() + TimeDelta::from_std(duration).unwrap_or(TimeDelta::zero());
-        let mut timer = Timer { world, key: None };
-        std::future::poll_fn(|context| timer.poll(until, context)).await;
-    }
-}
-
-/// A timer that is taken back when its future is dropped.
-struct Timer<'a> {
-    world: &'a World,
-    key: Option<(Timestamp, u64)>,
-}
-
-impl Timer<'_> {
-    fn poll(&mut self, until: Timestamp, context: &Context<'_>) -> Poll<()> {
-        let mut inner = self.world.inner.lock();
-        if inner.now >= until {
-            return Poll::Ready(());
-        }
-        let key = match self.key {
-            Some(key) => key,
-            None => {
-                inner.timers_made += 1;
-                (until, inner.timers_made)
-            }
-        };
-        inner.timers.insert(key, context.waker().clone());
-        self.key = Some(key);
-        Poll::Pending
-    }
-}
-
-impl Drop for Timer<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.world.inner.lock().timers.remove(&key);
-        }
-    }
-}
-
-/// Polls the world's tasks.
-pub struct Executor {
-    world: Arc<World>,
-    slots: Vec<Option<Slot>>,
-    free: Vec<TaskId>,
-    polls: u64,
-}
-
-impl Executor {
-    /// The executor of a world.
-    pub fn new(world: Arc<World>) -> Self {
-        Self { world, slots: vec![], free: vec![], polls: 0 }
-    }
-
-    /// How many polls there were.
-    pub const fn polls(&self) -> u64 {
-        self.polls
-    }
-
-    /// Runs until `done`, or until something has failed.
-    ///
-    /// # Errors
-    /// [`Stuck`] where that does not come.
-    pub fn run(&mut self, done: impl Fn() -> bool) -> Result<(), Stuck> {
-        while !done() && self.world.inner.lock().failure.is_none() {
-            self.take_spawned();
-            let Some(id) = self.choose() else {
-                if self.world.inner.lock().spawned.is_empty() && !self.advance() {
-                    return Err(Stuck::Nobody);
-                }
-                continue;
-            };
-            self.poll(id);
-            self.bury();
-            self.polls += 1;
-            if self.polls > POLLS_MAX {
-                return Err(Stuck::Endless);
-            }
-        }
-        Ok(())
-    }
-
-    fn take_spawned(&mut self) {
-        let spawned = std::mem::take(&mut self.world.inner.lock().spawned);
-        for (role, task) in spawned {
-            let id = self.free.pop().unwrap_or(self.slots.len());
-            let ready = Arc::downgrade(&self.world.ready);
-            let waker = Waker::from(Arc::new(TaskWaker { task: id, ready }));
-            waker.wake_by_ref();
-            let slot = Some(Slot { role, task, waker });
-            match self.slots.get_mut(id) {
-                Some(place) => *place = slot,
-                None => self.slots.push(slot),
-            }
-        }
-    }
-
-    fn choose(&self) -> Option<TaskId> {
-        let mut ready = self.world.ready.tasks.lock();
-        if ready.is_empty() {
-            return None;
-        }
-        let mut inner = self.world.inner.lock();
-        let index = inner.dice.random_range(0..ready.len());
-        let id = ready.iter().nth(index).copied()?;
-        ready.remove(&id);
-        inner.mix(u64::try_from(id).unwrap_or(0));
-        Some(id)
-    }
-
-    fn poll(&mut self, id: TaskId) {
-        let Some(Some(slot)) = self.slots.get_mut(id) else { return };
-        self.world.inner.lock().current = slot.role;
-        let waker = slot.waker.clone();
-        let polled = slot.task.as_mut().poll(&mut Context::from_waker(&waker));
-        self.world.inner.lock().current = OUTSIDE;
-        if polled.is_ready() {
-            self.remove(id);
-        }
-    }
-
-    fn remove(&mut self, id: TaskId) {
-        let slot = self.slots.get_mut(id).and_then(Option::take);
-        if slot.is_some() {
-            self.world.ready.tasks.lock().remove(&id);
-            self.free.push(id);
-        }
-        // what it drops may wake others
-        drop(slot);
-    }
-
-    /// Drops the tasks of roles that were killed.
-    fn bury(&mut self) {
-        let kills = std::mem::take(&mut self.world.inner.lock().kills);
-        for role in kills {
-            self.world.note(|| format!("role {} is killed", role.0));
-            let spawned = std::mem::take(&mut self.world.inner.lock().spawned);
-            // dropping a task may take back timers, so nothing is locked meanwhile
-            let kept: Vec<_> = spawned.into_iter().filter(|(of, _)| *of != role).collect();
-            self.world.inner.lock().spawned.extend(kept);
-            let ids: Vec<TaskId> = (0..self.slots.len())
-                .filter(|id| matches!(self.slots.get(*id), Some(Some(slot)) if slot.role == role))
-                .collect();
-            for id in ids {
-                self.remove(id);
-            }
-            let stopped =
-                self.world.inner.lock().roles.get(&role).map(|role| Arc::clone(&role.stopped));
-            if let Some(stopped) = stopped {
-                stopped();
-            }
-        }
-    }
-
-    /// Moves the time on to the next timer; tells whether there was one.
-    fn advance(&self) -> bool {
-        let mut inner = self.world.inner.lock();
-        let Some((at, _)) = inner.timers.keys().next().copied() else { return false };
-        inner.now = inner.now.max(at);
-        let later = inner.timers.split_off(&(at, u64::MAX));
-        let due = std::mem::replace(&mut inner.timers, later);
-        drop(inner);
-        for waker in due.into_values() {
-            waker.wake();
-        }
-        true
     }
 }

@@ -112,7 +112,7 @@ impl Facts {
             reference: personal.reference.clone(),
             metadata: personal.metadata.clone(),
             body_fingerprint: accepted.body_fingerprint.clone(),
-            accepted_at: accepted.accepted_at,
+            accepted_at: accepted.admission.at,
             updated_at: accepted.accepted_at,
             position: Position::START,
         }

@@ -9,7 +9,7 @@ use domain::command::{Command, CommandRecord};
 use domain::envelope::Position;
 use domain::ids::SpotlightId;
 use domain::ports::{
-    AppendError, CommandOutcome, EntryState, Narrow, Narrowed, Narrowing, StoredOutcome,
+    AppendError, CommandOutcome, Entry, EntryState, Narrow, Narrowed, Narrowing, StoredOutcome,
 };
 use domain::spotlight::SpotlightCommand;
 
@@ -38,6 +38,9 @@ pub enum HostRefusal {
         /// In words.
         detail: String,
     },
+    /// The id is that of another request: the key was used with another body.
+    #[error("the idempotency key was used with another body")]
+    KeyReused,
     /// Fewer units are free than are to be taken away.
     #[error("only {remaining} units are free")]
     BelowCommitted {
@@ -67,6 +70,7 @@ impl HostRefusal {
         match self {
             Self::NotFound => "not_found",
             Self::Refused { code, .. } => code,
+            Self::KeyReused => "idempotency_key_reused",
             Self::BelowCommitted { .. } => "below_committed",
             Self::StockUnavailable | Self::LogUnavailable => "stock_unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
@@ -82,18 +86,24 @@ impl HostRefusal {
 
 impl Intake {
     /// Sends a command whose repeat is recognised by its id: a host's, or a cancellation. The same
-    /// id again gives the same decision.
+    /// id again gives the same decision, and with another request none.
     ///
     /// # Errors
     /// [`HostRefusal`].
     pub async fn submit(&self, mut record: CommandRecord) -> Result<Decided, HostRefusal> {
         let started = self.ports.clock.now();
-        let decided = if let Some(outcome) = self.outcome(&record).await? {
-            outcome
-        } else {
-            self.send(&mut record, started).await?;
-            self.await_outcome(&record, started).await?
+        let decided = match self.outcome(&record).await {
+            Ok(Some(outcome)) => outcome,
+            // what narrows works at the gate, also while the store is away
+            Err(unknown) if narrow_of(&record).is_none() => return Err(unknown),
+            Ok(None) | Err(_) => {
+                self.send(&mut record, started).await?;
+                self.await_outcome(&record, started).await?
+            }
         };
+        if decided.request.is_some_and(|request| request != record.request()) {
+            return Err(HostRefusal::KeyReused);
+        }
         match decided.outcome {
             CommandOutcome::Done => {}
             CommandOutcome::Refused { code, detail } => {
@@ -178,6 +188,10 @@ impl Intake {
             };
             return match narrowed {
                 Narrowed::Done { admission } => Ok(Some(Entered { admission, fresh: true })),
+                // under this entry's admission nothing else may be decided
+                Narrowed::SameAgain { entry } if asks_otherwise(&entry, narrow) => {
+                    Err(HostRefusal::KeyReused)
+                }
                 Narrowed::SameAgain { entry } => {
                     let pending = entry.state == EntryState::Pending;
                     Ok(pending.then_some(Entered { admission: entry.admission, fresh: false }))
@@ -256,6 +270,15 @@ impl Intake {
 struct Entered {
     admission: Admission,
     fresh: bool,
+}
+
+/// Whether an entry that waits for its decision was made by another request than this one.
+fn asks_otherwise(entry: &Entry, narrow: &Narrow) -> bool {
+    let request = |command: &str| {
+        serde_json::from_str(command).ok().map(|record: CommandRecord| record.request())
+    };
+    let made_by = entry.command.as_deref().and_then(request);
+    made_by.is_some_and(|made_by| Some(made_by) != request(&narrow.command))
 }
 
 /// What the gate does before the log, where the command narrows.

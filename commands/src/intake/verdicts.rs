@@ -91,8 +91,9 @@ impl Verdicts {
         true
     }
 
-    /// Keeps what was answered; it counts from when it was asked for. A unit that was taken
-    /// meanwhile wins: the place is gone then.
+    /// Keeps what was answered to somebody whom the gate had refused a spotlight of `seller`; it
+    /// counts from when it was asked for. A unit that was taken meanwhile wins: the place is gone
+    /// then.
     pub(super) fn keep(
         &self,
         spotlight: SpotlightId,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::changes::Changes;
 use super::numbers::{signed, signed_index};
+use super::stored::OutcomeDocument;
 
 /// One transaction of a writer.
 pub(super) struct Encoded {
@@ -163,7 +164,7 @@ fn encode_inbox(entry: &InboxEntry) -> Result<EncodedInbox, StoreError> {
         topic: entry.source.topic.clone(),
         partition: entry.source.partition,
         offset: entry.source.offset,
-        outcome: serde_json::to_string(&entry.outcome).map_err(unserialisable)?,
+        outcome: OutcomeDocument::of(entry).map_err(unserialisable)?,
     })
 }
 

@@ -151,7 +151,11 @@ impl State {
         }
         for entry in &batch.inbox {
             let position = self.key_head(entry.key);
-            let outcome = StoredOutcome { outcome: entry.outcome.clone(), position };
+            let outcome = StoredOutcome {
+                outcome: entry.outcome.clone(),
+                request: entry.request.clone(),
+                position,
+            };
             self.inbox.insert(entry.command_id, outcome);
         }
         Ok(if batch.events.is_empty() { Position::START } else { self.head() })

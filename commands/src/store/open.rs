@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::ports::{Clock, EventReader, EventStore};
 use sqlx::migrate::{MigrateError, Migrator};
+use tokio_util::task::TaskTracker;
 
 use super::postgres::{PostgresReader, PostgresStore};
 use super::sqlite::{SqliteReader, SqliteStore};
@@ -19,12 +20,14 @@ pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     /// Connections of the read pool; the writer has one of its own.
     pub readers: u32,
+    /// The store's own tasks join these: once they have ended, a file is free for another owner.
+    pub tasks: TaskTracker,
 }
 
 impl StoreOptions {
     /// The defaults.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, readers: READERS_DEFAULT }
+        Self { clock, readers: READERS_DEFAULT, tasks: TaskTracker::new() }
     }
 }
 
@@ -97,7 +100,7 @@ pub async fn open_reader(
 ) -> Result<Arc<dyn EventReader>, OpenError> {
     Ok(match kind_of(database)? {
         Kind::Sqlite => Arc::new(SqliteReader::open(database, options).await?),
-        Kind::Postgres => Arc::new(PostgresReader::connect(database, options).await?),
+        Kind::Postgres => Arc::new(PostgresReader::listening(database, options).await?),
     })
 }
 

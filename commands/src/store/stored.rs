@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use domain::envelope::{Metadata, Recorded, Source};
 use domain::event::{StreamId, StreamKind};
+use domain::fingerprint::Fingerprint;
 use domain::ids::{CommandId, EventId, StreamKey};
-use domain::ports::{Claim, ParkedCommand, PortError, StoredOutcome};
+use domain::ports::{Claim, CommandOutcome, InboxEntry, ParkedCommand, PortError, StoredOutcome};
 use domain::upcast;
+use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, Row, Type};
 use uuid::Uuid;
 
@@ -165,10 +167,29 @@ pub(super) fn decode_claim((epoch, next_offset): (i64, Option<i64>)) -> Result<C
 pub(super) fn decode_outcome(
     (command, outcome, position): (Uuid, String, i64),
 ) -> Result<(CommandId, StoredOutcome), PortError> {
-    let outcome = serde_json::from_str(&outcome).map_err(|error| {
+    let document: OutcomeDocument = serde_json::from_str(&outcome).map_err(|error| {
         PortError::corrupt(STORE, format!("the outcome of command {command}: {error}"))
     })?;
-    Ok((CommandId(command), StoredOutcome { outcome, position: to_position(position)? }))
+    let OutcomeDocument { outcome, request } = document;
+    let position = to_position(position)?;
+    Ok((CommandId(command), StoredOutcome { outcome, request, position }))
+}
+
+/// The JSON of an outcome; before the request was written down with it, there was none.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OutcomeDocument {
+    #[serde(flatten)]
+    outcome: CommandOutcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<Fingerprint>,
+}
+
+impl OutcomeDocument {
+    /// The JSON of an entry's outcome.
+    pub fn of(entry: &InboxEntry) -> serde_json::Result<String> {
+        let InboxEntry { outcome, request, .. } = entry.clone();
+        serde_json::to_string(&Self { outcome, request })
+    }
 }
 
 /// Rows of `stock_ledger` of one spotlight.

@@ -38,10 +38,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Hands a connection to a task of its own, which ends with the last [`Writer`].
-    pub fn start(mut session: impl Session, head: Head, tasks: &TaskTracker) -> Self {
+    /// Hands a connection to a task of its own, which ends with the last [`Writer`] and
+    /// is one of `own` and of `outer`.
+    pub fn start(mut session: impl Session, head: Head, [own, outer]: [&TaskTracker; 2]) -> Self {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
-        tasks.spawn(async move {
+        own.spawn(outer.track_future(async move {
             while let Some(job) = queue.recv().await {
                 let began = Instant::now();
                 let result = session.append(&job.batch).await;
@@ -55,7 +56,7 @@ impl Writer {
                 // whoever asked may have gone; the batch stands all the same
                 let _ = job.reply.send(result);
             }
-        });
+        }));
         Self { jobs }
     }
 

@@ -109,7 +109,9 @@ impl Making<'_> {
         let Ok(record) = &item.record else { return };
         self.known.decided.insert(command_id, outcome.clone());
         let source = item.delivered.source.clone();
-        self.batch.inbox.push(InboxEntry { command_id, key: record.key, source, outcome });
+        let request = Some(record.request());
+        let key = record.key;
+        self.batch.inbox.push(InboxEntry { command_id, key, source, outcome, request });
     }
 
     fn decide_one(&mut self, item: &Item, record: &CommandRecord) {

@@ -93,6 +93,11 @@ impl GateState {
         self.applied
     }
 
+    /// Whether the log has a higher epoch, which was not loaded yet.
+    pub const fn is_reopening(&self) -> bool {
+        self.reopening
+    }
+
     /// Whether nothing can happen here any more but a repeat: closed, nothing pending, nothing
     /// held.
     pub fn is_over(&self) -> bool {

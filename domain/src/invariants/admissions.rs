@@ -1,7 +1,5 @@
 //! I6: nothing that the gate took is lost or ended twice.
 
-use std::collections::BTreeMap;
-
 use super::decision::DecisionId;
 use super::fast::{ById, IdSet};
 use super::{Invariant, LogEnd, Mark, Violation};
@@ -12,13 +10,17 @@ use crate::ids::{CommandId, OrderId, StreamKey};
 use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::{SpotlightEvent, VoidCause};
+use uuid::Uuid;
 
 /// I6, conservation:
-/// - an admission (epoch, number) of a spotlight ends once: in a `StockReserved` or in an
+/// - an admission (entry, epoch, number) ends once: in a `StockReserved` or in an
 ///   `AdmissionVoided`, never in both, never twice; only the void of a duplicate may be told again,
-///   when its command is delivered again, because the gate gives an entry back once;
+///   when its command is delivered again, because the gate gives an entry back once. Two entries
+///   may have the same epoch and number: a gate that loses its data again while a slow rebuild is
+///   on its way counts the numbers of that epoch again;
 /// - an `OrderAccepted` is followed, within its decision, by the end of its own admission;
-/// - a host's command that changed the spotlight has no `AdmissionVoided`;
+/// - a host's command that changed the spotlight is not voided, unless as a duplicate: a repeat of
+///   it may hold an entry of its own;
 /// - no admission is of an epoch that the log has not reached;
 /// - the offsets of a partition of the command log do not go backwards, the events of one offset
 ///   are of one command, and the time of decision does not go backwards within a partition.
@@ -35,8 +37,8 @@ pub struct Admissions {
 #[derive(Debug, Default)]
 struct Spotlight {
     epoch: u64,
-    /// Per epoch and 64 numbers, a bit for each admission that has ended: reserved, or voided.
-    ended: BTreeMap<(u64, u64), (u64, u64)>,
+    /// The admissions of each entry that have ended; nearly always one.
+    ended: ById<Uuid, Vec<Ended>>,
     /// Host commands that changed the spotlight.
     effects: IdSet<CommandId>,
 }
@@ -58,6 +60,12 @@ struct Waiting {
     admission: (u64, u64),
 }
 
+#[derive(Debug)]
+struct Ended {
+    admission: (u64, u64),
+    reserved: bool,
+}
+
 /// How an admission ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -66,18 +74,22 @@ enum End {
 }
 
 impl Spotlight {
-    fn end(&mut self, epoch: u64, number: u64, end: End) -> Option<String> {
-        let (reserved, voided) = self.ended.entry((epoch, number / 64)).or_default();
-        let bit = 1 << (number % 64);
-        let again = if end == End::Voided(VoidCause::Duplicate) {
-            *reserved & bit != 0
-        } else {
-            (*reserved | *voided) & bit != 0
+    fn end(&mut self, entry: Uuid, admission: (u64, u64), end: End) -> Option<String> {
+        let (epoch, number) = admission;
+        let ended = self.ended.entry(entry).or_default();
+        let before = ended.iter_mut().find(|ended| ended.admission == admission);
+        let reserved = matches!(end, End::Reserved(_));
+        let again = match before {
+            None => {
+                ended.push(Ended { admission, reserved });
+                false
+            }
+            Some(before) => {
+                let told_again = end == End::Voided(VoidCause::Duplicate) && !before.reserved;
+                before.reserved |= reserved;
+                !told_again
+            }
         };
-        match end {
-            End::Reserved(_) => *reserved |= bit,
-            End::Voided(_) => *voided |= bit,
-        }
         if again {
             return Some(format!("admission {number} of epoch {epoch} ends again"));
         }
@@ -121,10 +133,16 @@ impl Admissions {
         Some(waiting.violation())
     }
 
-    fn end_admission(&mut self, event: &Recorded, at: (u64, u64), end: End) -> Option<String> {
+    fn end_admission(
+        &mut self,
+        event: &Recorded,
+        entry: Uuid,
+        at: (u64, u64),
+        end: End,
+    ) -> Option<String> {
         let spotlight = self.keys.get_mut(&event.key)?;
         self.checked += 1;
-        let wrong = spotlight.end(at.0, at.1, end);
+        let wrong = spotlight.end(entry, at, end);
         let Some(waiting) = &self.waiting else { return wrong };
         if waiting.admission == at {
             self.waiting = None;
@@ -154,13 +172,15 @@ impl Admissions {
                 cause,
                 ..
             }) => {
-                let doubled = self
-                    .keys
-                    .get(&event.key)
-                    .is_some_and(|key| key.effects.contains(&CommandId(*entry)));
-                self.end_admission(event, (*epoch, *admission_no), End::Voided(*cause)).or_else(
-                    || doubled.then(|| format!("voids {entry}, which changed the spotlight")),
-                )
+                let doubled = *cause != VoidCause::Duplicate
+                    && self
+                        .keys
+                        .get(&event.key)
+                        .is_some_and(|key| key.effects.contains(&CommandId(*entry)));
+                self.end_admission(event, *entry, (*epoch, *admission_no), End::Voided(*cause))
+                    .or_else(|| {
+                        doubled.then(|| format!("voids {entry}, which changed the spotlight"))
+                    })
             }
             Event::Spotlight(
                 SpotlightEvent::SpotlightPaused { .. }
@@ -176,7 +196,12 @@ impl Admissions {
                 epoch,
                 admission_no,
                 ..
-            }) => self.end_admission(event, (*epoch, *admission_no), End::Reserved(*order_id)),
+            }) => self.end_admission(
+                event,
+                order_id.0,
+                (*epoch, *admission_no),
+                End::Reserved(*order_id),
+            ),
             Event::Order(OrderEvent::OrderAccepted { accepted }) => {
                 self.keys.get(&event.key)?;
                 self.waiting = Some(Waiting {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::envelope::{NewEvent, Position, Recorded, Source};
 use crate::event::StreamId;
+use crate::fingerprint::Fingerprint;
 use crate::ids::{CommandId, SpotlightId, StreamKey, ViewerRef};
 use crate::ledger::Ledger;
 use crate::ports::PortError;
@@ -65,6 +66,8 @@ pub struct InboxEntry {
     pub source: Source,
     /// What became of it.
     pub outcome: CommandOutcome,
+    /// The fingerprint of what was asked: the same id with another one is no repeat.
+    pub request: Option<Fingerprint>,
 }
 
 /// A command's outcome as stored.
@@ -72,6 +75,8 @@ pub struct InboxEntry {
 pub struct StoredOutcome {
     /// What became of it.
     pub outcome: CommandOutcome,
+    /// The fingerprint of what was asked, where it was written down.
+    pub request: Option<Fingerprint>,
     /// The last position of its key when it was decided: what readers wait for (design rule 14).
     pub position: Position,
 }

@@ -73,7 +73,8 @@ fn accept(accepted: &Accepted, recorded: &Recorded) -> OrderView {
         reference: accepted.personal.reference.clone(),
         metadata: accepted.personal.metadata.clone(),
         body_fingerprint: accepted.body_fingerprint.clone(),
-        accepted_at: accepted.accepted_at,
+        // as the 202 and the receipt have it; the decision comes a little later
+        accepted_at: accepted.admission.at,
         updated_at: accepted.accepted_at,
         position: Position::START,
     }

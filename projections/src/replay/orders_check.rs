@@ -7,6 +7,7 @@ use domain::ids::{EventId, OrderId};
 use domain::invariants::{Finding, Violation};
 use domain::ports::{OrderBook, PortError};
 use domain::views::OrderView;
+use uuid::Uuid;
 
 use crate::order_book::{fold, order_of, payment_is_open};
 
@@ -33,6 +34,15 @@ impl<'a> OrdersCheck<'a> {
         let checkpoint = book.checkpoint().await?;
         let (open, settled) = (HashMap::new(), vec![]);
         Ok(Self { book, checkpoint, whole, open, settled, checked: 0 })
+    }
+
+    /// The book shows more than the log has: the end of the log is gone.
+    pub fn ahead_of(&self, head: Position) -> Option<Finding> {
+        let (position, event_id) = (self.checkpoint, EventId(Uuid::nil()));
+        let detail =
+            format!("the order book has applied position {position}, the log ends at {head}");
+        let violation = Violation { position, event_id, detail };
+        (position > head).then_some(Finding { invariant: "I8", violation })
     }
 
     /// How many rows were compared.

@@ -30,6 +30,11 @@ struct Slot {
 }
 
 impl Slot {
+    /// Also where whoever reopened it did not come back to load it.
+    fn needs_rebuild(&self) -> bool {
+        self.lost || self.state.as_ref().is_some_and(GateState::is_reopening)
+    }
+
     fn is_outlived(&self, now: Timestamp) -> bool {
         let over = self.over_since.is_some_and(|since| now - since >= RETAINED_AFTER_CLOSE);
         over || (self.state.is_none() && !self.lost)
@@ -187,6 +192,10 @@ impl StockGate for MemoryGate {
 
     async fn lost(&self) -> Vec<SpotlightId> {
         let slots = self.slots.read();
-        slots.iter().filter(|(_, slot)| slot.lock().lost).map(|(spotlight, _)| *spotlight).collect()
+        slots
+            .iter()
+            .filter(|(_, slot)| slot.lock().needs_rebuild())
+            .map(|(spotlight, _)| *spotlight)
+            .collect()
     }
 }

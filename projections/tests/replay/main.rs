@@ -125,6 +125,19 @@ async fn the_json_is_what_was_promised() {
 }
 
 #[tokio::test]
+async fn a_log_that_lost_its_end_is_behind_its_order_book() {
+    let mut log = show();
+    let book = MemoryOrderBook::default();
+    book.apply(&log.events).await.unwrap();
+    let options = || VerifyOptions { orders: Some(&book), ..VerifyOptions::default() };
+    assert_eq!(report(&log, options()).await.verdict, Verdict::Good);
+    log.events.pop();
+    let report = report(&log, options()).await;
+    assert_eq!(report.verdict, Verdict::Bad);
+    assert!(broken(&report).contains(&("I8", 13)), "{report:?}");
+}
+
+#[tokio::test]
 async fn the_first_break_is_named() {
     let mut log = Log::of([on_air(), taking(1), taking(2), taking(3), taking(4)]);
     log.decide(selling(4));

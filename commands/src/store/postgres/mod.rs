@@ -49,8 +49,9 @@ impl PostgresStore {
         let session = PostgresSession::connect(url).await?;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let writer = Writer::start(session, reader.head.clone(), &tasks);
-        tasks.spawn(listener::listen(url.to_owned(), reader.clone(), stop.clone()));
+        let writer = Writer::start(session, reader.head.clone(), [&tasks, &options.tasks]);
+        let hearing = listener::listen(url.to_owned(), reader.clone(), stop.clone());
+        tasks.spawn(options.tasks.track_future(hearing));
         Ok(Self { reader, writer, tasks, stop: stop.drop_guard() })
     }
 

@@ -12,6 +12,7 @@ use domain::event::StreamId;
 use domain::ids::{CommandId, StreamKey};
 use domain::ports::{EventReader, PortError, StoredOutcome};
 use sqlx::postgres::PgPool;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::super::head::Head;
@@ -19,6 +20,7 @@ use super::super::numbers::{from_limit, from_position, to_position};
 use super::super::stored::{decode_all, decode_outcome};
 use super::super::{OpenError, StoreOptions};
 use super::connect::{pool, unavailable};
+use super::listener::listen;
 
 /// How long a wait lasts at most where appends of other processes are not heard of.
 const WAIT_POLL: Duration = Duration::from_millis(5);
@@ -43,6 +45,8 @@ pub struct PostgresReader {
     pub(super) head: Head,
     /// Whether appends of other processes are heard of.
     pub(super) listening: Arc<AtomicBool>,
+    /// Ends the task that hears of them, with the last reader that has it.
+    _hearing: Option<Arc<DropGuard>>,
 }
 
 impl PostgresReader {
@@ -52,7 +56,25 @@ impl PostgresReader {
     /// The server cannot be reached, or the schema lacks a migration.
     pub async fn connect(url: &str, options: &StoreOptions) -> Result<Self, OpenError> {
         let pool = pool(url, options).await?;
-        Ok(Self { pool, head: Head::at(Position::START), listening: Arc::default() })
+        Ok(Self {
+            pool,
+            head: Head::at(Position::START),
+            listening: Arc::default(),
+            _hearing: None,
+        })
+    }
+
+    /// As [`PostgresReader::connect`], with one connection more that hears of appends: whoever only
+    /// reads does not poll either.
+    ///
+    /// # Errors
+    /// As of [`PostgresReader::connect`].
+    pub async fn listening(url: &str, options: &StoreOptions) -> Result<Self, OpenError> {
+        let reader = Self::connect(url, options).await?;
+        let stop = CancellationToken::new();
+        let hearing = listen(url.to_owned(), reader.clone(), stop.clone());
+        options.tasks.spawn(hearing);
+        Ok(Self { _hearing: Some(Arc::new(stop.drop_guard())), ..reader })
     }
 }
 

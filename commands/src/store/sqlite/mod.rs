@@ -53,7 +53,7 @@ impl SqliteStore {
         let clock = options.clock.clone();
         let tasks = TaskTracker::new();
         let session = SqliteSession { owned, clock: clock.clone() };
-        let writer = Writer::start(session, reader.head.clone(), &tasks);
+        let writer = Writer::start(session, reader.head.clone(), [&tasks, &options.tasks]);
         Ok(Self { reader, writer, small, clock, tasks })
     }
 

@@ -39,6 +39,9 @@ fn decode(value: Value) -> Result<Option<AcceptedOrder>, PortError> {
 #[async_trait]
 impl AcceptedOrders for RedisAcceptedOrders {
     async fn put(&self, orders: &[AcceptedOrder]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
+        if orders.is_empty() {
+            return Ok(vec![]);
+        }
         let mut commands = Vec::with_capacity(orders.len());
         for order in orders {
             let mut command = redis::cmd("SET");

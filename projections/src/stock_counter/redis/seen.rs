@@ -103,10 +103,18 @@ impl Seen {
         self.standing.remove(&spotlight);
     }
 
-    pub fn lose(&self, spotlight: SpotlightId, token: &str) {
-        tracing::warn!(%spotlight, "the gate's Redis restarted or failed over: it must be rebuilt");
-        metrics::counter!(crate::metrics::GATE_LOSSES_TOTAL).increment(1);
-        self.losses.insert(spotlight, Loss { token: token.to_owned(), told: false });
+    /// Remembers a loss until the gate stands under another token; tells whether it is news. Every
+    /// order that waits for the rebuild meets it again: it is written down once, and told to
+    /// whoever rebuilds until that has worked.
+    pub fn lose(&self, spotlight: SpotlightId, token: &str) -> bool {
+        let loss = Loss { token: token.to_owned(), told: false };
+        let before = self.losses.insert(spotlight, loss);
+        let is_news = before.is_none_or(|before| before.token != token);
+        if is_news {
+            tracing::warn!(%spotlight, "the gate's Redis restarted or failed over: it must be rebuilt");
+            metrics::counter!(crate::metrics::GATE_LOSSES_TOTAL).increment(1);
+        }
+        is_news
     }
 
     /// Whether the gate was found lost under this token.
@@ -124,5 +132,23 @@ impl Seen {
         }
         lost.sort_unstable();
         lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_loss_is_news_once_and_told_until_it_is_rebuilt() {
+        let (seen, spotlight) = (Seen::default(), SpotlightId(Uuid::nil()));
+        assert!(seen.lose(spotlight, "a"));
+        assert_eq!(seen.newly_lost(), [spotlight]);
+        assert!(!seen.lose(spotlight, "a"), "met again by the next order");
+        assert_eq!(seen.newly_lost(), [spotlight]);
+        seen.stands(spotlight, "b".to_owned(), || GateKeys::of("", spotlight));
+        assert!(!seen.is_lost(spotlight, "a"));
+        assert!(seen.lose(spotlight, "b"));
     }
 }

@@ -1,0 +1,73 @@
+//! What a restart must not lose.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::server::{Server, order_of, viewer};
+use crate::support::eventually;
+
+/// How long the feed may take after a start.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Enough to meet a lock that is let go of too late.
+const RESTARTS: usize = 12;
+
+/// The answer to a connect command.
+async fn connected(server: &Server, token: &str, broadcast: &str) -> Value {
+    let url = server.base.replacen("http", "ws", 1) + "/connection/websocket";
+    let (mut socket, _) = connect_async(url).await.expect("connects");
+    let data = json!({"broadcast": broadcast});
+    let command = json!({"id": 1, "connect": {"token": token, "data": data}}).to_string();
+    socket.send(Message::text(command)).await.expect("sends");
+    let answer = tokio::time::timeout(TOLD_WITHIN, socket.next()).await.expect("in time");
+    let text = answer.expect("open").expect("a message").into_text().expect("text");
+    let first = text.lines().next().expect("a line");
+    serde_json::from_str(first).expect("JSON")
+}
+
+/// Killed between the commit of an event and its step of the order book: the books catch up, and
+/// the viewers' streams must hold what these lacked, or a viewer who read them meanwhile waits for
+/// ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_read_models_lacked_at_a_crash_is_still_told() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 3, json!({})).await;
+    let order = server.order(&viewer("ana"), "k", &order_of(&spotlight, 1)).await.expect(202);
+    assert_eq!(server.ended(&order.id()).await["status"], "confirmed");
+    let server = server
+        .restart_after(async |database| {
+            let mut file = SqliteConnection::connect(database).await.expect("opens");
+            for lost in [
+                "DELETE FROM order_book",
+                "DELETE FROM projection_checkpoint WHERE name = 'order_book'",
+            ] {
+                let done = sqlx::query(lost).execute(&mut file).await.expect("deletes");
+                assert_eq!(done.rows_affected(), 1, "{lost}");
+            }
+            file.close().await.expect("closes");
+        })
+        .await;
+    // accepted, reserved, confirmed at the least
+    eventually("the steps of the order", TOLD_WITHIN, async || {
+        let answer = connected(&server, &viewer("ana"), &broadcast).await;
+        let own = &answer["connect"]["subs"]["user#ana"];
+        own["offset"].as_u64().filter(|offset| *offset >= 3)
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_free_once_its_server_has_stopped() {
+    let mut server = Server::start().await;
+    for _ in 0..RESTARTS {
+        server = server.restart().await;
+    }
+    server.stop().await;
+}
