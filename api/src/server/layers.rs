@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use domain::ports::Ids;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -29,15 +30,14 @@ pub struct HttpLimits {
 
 /// Puts the layers around the routes.
 pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
-    let routes = routes
-        .layer(middleware::from_fn_with_state(limits.request, within))
+    // one stack, the outermost first: each call of `Router::layer` would box every route once more
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .option_layer(cors(&limits.allowed_origins))
+        .layer(middleware::from_fn(unread::layer))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(unread::layer));
-    let routes = match cors(&limits.allowed_origins) {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
-    routes.layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn_with_state(limits.request, within));
+    routes.layer(layers)
 }
 
 /// Answers within the limit, and never lets a browser guess a type.
