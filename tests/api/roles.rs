@@ -81,6 +81,7 @@ impl Things {
                 "/v1/spotlights/{id}/offer",
                 json!({"live_price": {"minor": 1, "currency": "KRW"}, "reason": "r"}),
             ),
+            ("/v1/orders/{id}/payment", json!({"method": "sim_ok"})),
             ("/v1/orders", order_of(&self.spotlight, 1)),
         ]);
         if operation.method == Method::GET {

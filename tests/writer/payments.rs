@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use commands::intake::HostRefusal;
 use commands::process::PAYMENT_FINAL_DEFAULT;
 use commands::writer::PARKED_DEADLINE;
 use domain::broadcast::BroadcastCommand;
 use domain::command::Command;
 use domain::event::StreamId;
 use domain::ids::OrderId;
-use domain::order::{OrderCommand, OrderReason};
+use domain::limits::PAYMENT_ATTEMPTS_MAX;
+use domain::order::{OrderCommand, OrderReason, PaymentChoice};
 use domain::payment::{PaymentResult, PaymentStatus};
 use domain::ports::{CommandLog, SalesBoard, StockGate};
 use domain::spotlight::{SpotlightCommand, SpotlightStatus};
@@ -80,6 +82,70 @@ async fn an_unpaid_order_expires_and_its_unit_is_sold_again() {
     assert_eq!(view.reason, Some(OrderReason::HoldExpired));
     rig.until("the unit is free", async |rig| rig.remaining().await == 1).await;
     rig.place(request("bob", "k", 1, "sim_ok")).await.expect("promised");
+}
+
+async fn pay(rig: &Rig, order: OrderId, method: &str, id: &str) -> Result<(), HostRefusal> {
+    let payment = PaymentChoice { provider: "simulated".to_owned(), method: method.to_owned() };
+    let command =
+        Command::Order { command: OrderCommand::RequestPayment { order_id: order, payment } };
+    rig.submit(SPOTLIGHT.into(), command, id).await.map(drop)
+}
+
+#[tokio::test]
+async fn an_order_is_paid_later_and_tried_again_inside_its_hold() {
+    let rig = Rig::selling(2).await;
+    let later = placed(&rig, "none").await;
+    rig.until("reserved", async |rig| {
+        rig.order(later).await.is_some_and(|order| order.status == OrderStatus::Reserved)
+    })
+    .await;
+    pay(&rig, later, "sim_ok", "p1").await.expect("paid");
+    // the same command again is the same payment
+    pay(&rig, later, "sim_ok", "p1").await.expect("a repeat");
+    let view = ended(&rig, later, OrderStatus::Confirmed).await;
+    assert_eq!((view.payment.attempts, view.payment_method.as_deref()), (1, Some("sim_ok")));
+    let refused = pay(&rig, later, "sim_ok", "p2").await.expect_err("is paid");
+    assert_eq!(refused.code(), "already_confirmed");
+
+    let again = placed(&rig, "sim_decline_soft").await;
+    let declined = async |rig: &Rig, attempts| {
+        rig.until("declined", async |rig| {
+            rig.order(again).await.is_some_and(|order| {
+                order.payment.attempts == attempts
+                    && order.payment.status == PaymentStatus::Declined
+            })
+        })
+        .await;
+        rig.order(again).await.unwrap()
+    };
+    for attempt in 2..PAYMENT_ATTEMPTS_MAX {
+        assert!(declined(&rig, attempt - 1).await.payment.retryable);
+        pay(&rig, again, "sim_decline_soft", &format!("a{attempt}")).await.expect("tried");
+    }
+    assert!(declined(&rig, PAYMENT_ATTEMPTS_MAX - 1).await.payment.retryable);
+    pay(&rig, again, "sim_decline_soft", "last").await.expect("tried");
+    let view = ended(&rig, again, OrderStatus::Failed).await;
+    assert_eq!(view.payment.attempts, PAYMENT_ATTEMPTS_MAX);
+    assert_eq!(view.reason, Some(OrderReason::PaymentDeclined));
+    assert!(!view.payment.retryable);
+    rig.until("the unit is free", async |rig| rig.remaining().await == 1).await;
+    let refused = pay(&rig, again, "sim_ok", "late").await.expect_err("has ended");
+    assert_eq!(refused.code(), "already_ended");
+}
+
+#[tokio::test]
+async fn a_second_attempt_pays_and_the_first_one_is_ended_before_it() {
+    let rig = Rig::selling(1).await;
+    let order = placed(&rig, "sim_decline_soft").await;
+    rig.until("declined", async |rig| {
+        rig.order(order).await.is_some_and(|order| order.payment.retryable)
+    })
+    .await;
+    pay(&rig, order, "sim_ok", "again").await.expect("tried");
+    let view = ended(&rig, order, OrderStatus::Confirmed).await;
+    assert_eq!(view.payment.attempts, 2);
+    let captured = rig.story(order).await.iter().filter(|it| *it == "PaymentCaptured").count();
+    assert_eq!(captured, 1);
 }
 
 #[tokio::test]

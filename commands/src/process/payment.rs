@@ -1,5 +1,6 @@
 //! One payment: what is to be asked of the provider next, by what the log says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -45,8 +46,8 @@ pub(super) struct Payment {
     reservation: Reservation,
     /// Until when units were held, also once they are not.
     pub(super) deadline: Option<Timestamp>,
-    /// The last attempt's method and amount.
-    pub(super) asked: Option<(String, Money)>,
+    /// The method and the amount of each attempt.
+    pub(super) asked: BTreeMap<u32, (String, Money)>,
     /// Who and where.
     pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
     /// The event that led here.
@@ -72,8 +73,8 @@ impl Payment {
                         let seller = recorded.metadata.seller.clone();
                         self.home = Some((seller, recorded.key, accepted.spotlight_id));
                     }
-                    OrderEvent::PaymentRequested { method, amount, .. } => {
-                        self.asked = Some((method.clone(), *amount));
+                    OrderEvent::PaymentRequested { attempt, method, amount, .. } => {
+                        self.asked.insert(*attempt, (method.clone(), *amount));
                     }
                     _ => {}
                 }

@@ -243,6 +243,9 @@ impl Process {
         let payment = Payment::of(&self.ports.store.load(&streams).await?);
         let step = payment.step(self.ports.clock.now(), self.config.payment_final);
         let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
+        if step == Step::Authorize && self.paid_before(order, &payment).await? {
+            return Ok(Next::Recheck);
+        }
         let latest = payment.final_at(self.config.payment_final);
         let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
         self.ports.faults.at(PROCESS_AFTER_CALL).await?;
@@ -251,6 +254,22 @@ impl Process {
             self.record(order, &payment, call.attempt, &result).await?;
         }
         Ok(Next::Recheck)
+    }
+
+    /// Ends the attempt before this one for good, so that no buyer pays twice. A provider that took
+    /// the money after its *no* says so here, and nothing more is asked of it.
+    async fn paid_before(&self, order: OrderId, payment: &Payment) -> Result<bool, PortError> {
+        let Some(earlier) = payment.attempt().checked_sub(1).filter(|attempt| *attempt > 0) else {
+            return Ok(false);
+        };
+        let Some(call) = call_for(order, payment, earlier) else { return Ok(false) };
+        counter!(PAYMENT_CALLS_TOTAL, "operation" => "void").increment(1);
+        let result = self.ports.gateway.void(&call).await?;
+        let paid = matches!(result, PaymentResult::Captured { .. });
+        if paid {
+            self.record(order, payment, earlier, &result).await?;
+        }
+        Ok(paid)
     }
 
     /// The provider's answer, where it leads to a fact.
@@ -305,15 +324,17 @@ fn known(answer: Option<PaymentResult>) -> Option<PaymentResult> {
 }
 
 fn call_of(order: OrderId, payment: &Payment, step: Step) -> Option<PaymentCall> {
-    if step == Step::Nothing {
-        return None;
+    let call = call_for(order, payment, payment.attempt())?;
+    match step {
+        Step::Nothing => None,
+        Step::Refund { attempt, amount } => Some(PaymentCall { attempt, amount, ..call }),
+        _ => Some(call),
     }
-    let (method, asked) = payment.asked.clone()?;
+}
+
+fn call_for(order: OrderId, payment: &Payment, attempt: u32) -> Option<PaymentCall> {
+    let (method, amount) = payment.asked.get(&attempt)?.clone();
     let (_, _, spotlight) = payment.home.as_ref()?;
-    let (attempt, amount) = match step {
-        Step::Refund { attempt, amount } => (attempt, amount),
-        _ => (payment.attempt(), asked),
-    };
     let held_until = payment.deadline;
     Some(PaymentCall { order, spotlight: *spotlight, attempt, method, amount, held_until })
 }

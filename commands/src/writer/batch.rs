@@ -47,7 +47,10 @@ impl Item {
 fn uses_inbox(record: &CommandRecord) -> bool {
     match &record.command {
         Command::Broadcast { .. } | Command::Spotlight { .. } => true,
-        Command::Order { command } => matches!(command, OrderCommand::CancelOrder { .. }),
+        Command::Order { command } => matches!(
+            command,
+            OrderCommand::CancelOrder { .. } | OrderCommand::RequestPayment { .. }
+        ),
     }
 }
 

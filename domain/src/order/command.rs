@@ -64,6 +64,13 @@ pub enum OrderCommand {
         /// The order.
         place: Box<PlaceOrder>,
     },
+    /// Pay an order that waits for it, or try again after a soft decline.
+    RequestPayment {
+        /// Which order.
+        order_id: OrderId,
+        /// How the buyer pays.
+        payment: PaymentChoice,
+    },
     /// What a provider answered.
     RecordPayment {
         /// Of which order.
@@ -98,7 +105,8 @@ impl OrderCommand {
     pub fn order_id(&self) -> OrderId {
         match self {
             Self::PlaceOrder { place } | Self::FailParked { place } => place.order_id,
-            Self::RecordPayment { order_id, .. }
+            Self::RequestPayment { order_id, .. }
+            | Self::RecordPayment { order_id, .. }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,
         }

@@ -5,7 +5,7 @@ use domain::event::Event;
 use domain::ids::OrderId;
 use domain::money::Money;
 use domain::order::{Accepted, OrderEvent, OrderReason};
-use domain::payment::{DeclineKind, PaymentStatus};
+use domain::payment::PaymentStatus;
 use domain::reservation::ReservationEvent;
 use domain::views::{OrderStatus, OrderView, PaymentView};
 
@@ -112,10 +112,10 @@ fn apply_order(view: &mut OrderView, event: &OrderEvent) {
         }
         OrderEvent::PaymentAuthorized { .. } => view.payment.status = PaymentStatus::Authorized,
         OrderEvent::PaymentCaptured { .. } => view.payment.status = PaymentStatus::Captured,
-        OrderEvent::PaymentDeclined { kind, .. } => {
+        OrderEvent::PaymentDeclined { kind, attempt, .. } => {
             view.payment.status = PaymentStatus::Declined;
             view.payment.retryable =
-                *kind == DeclineKind::Soft && view.status == OrderStatus::Reserved;
+                kind.may_retry(*attempt) && view.status == OrderStatus::Reserved;
         }
         OrderEvent::PaymentUnknown { .. } => view.payment.status = PaymentStatus::Unknown,
         OrderEvent::CaptureFailed { .. } => view.payment.status = PaymentStatus::Declined,

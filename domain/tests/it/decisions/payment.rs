@@ -1,11 +1,14 @@
-use domain::order::{OrderCommand, OrderReason};
+use domain::actor::Role;
+use domain::limits::PAYMENT_ATTEMPTS_MAX;
+use domain::order::{OrderCommand, OrderReason, PaymentChoice};
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::reservation::ReleaseReason;
 
 use crate::support::{
-    PRICE, authorized, cancelled, capture_failed, captured, confirmed, declined, failed, given,
-    holding, krw, on_air, order, payment_voided, refund_requested, refunded, released,
-    requested_again, sold, unknown,
+    HOLD, NOW, PRICE, accepted, authorized, cancelled, capture_failed, captured, confirmed,
+    declined, declined_at, failed, given, holding, krw, on_air, order, payment_voided,
+    refund_requested, refunded, released, requested, requested_again, reserved, sold, unknown,
+    viewer,
 };
 
 fn answer(result: PaymentResult) -> OrderCommand {
@@ -62,6 +65,103 @@ fn a_soft_decline_keeps_the_hold_and_a_hard_one_ends_the_order() {
     given(expired())
         .when_order(decline(DeclineKind::Soft))
         .then(vec![declined(1, DeclineKind::Soft), failed(1, OrderReason::PaymentDeclined)]);
+}
+
+fn soft(attempt: u32) -> OrderCommand {
+    let result =
+        PaymentResult::Declined { kind: DeclineKind::Soft, code: "card_declined".to_owned() };
+    OrderCommand::RecordPayment { order_id: order(1), attempt, result }
+}
+
+fn pay() -> OrderCommand {
+    let payment = PaymentChoice { provider: "simulated".to_owned(), method: "sim_ok".to_owned() };
+    OrderCommand::RequestPayment { order_id: order(1), payment }
+}
+
+/// Order 1, declined softly and requested again until attempt `last` is declined as well.
+fn declined_up_to(last: u32) -> Vec<domain::event::Event> {
+    let mut events = holding(1);
+    for attempt in 1..=last {
+        if attempt > 1 {
+            events.push(requested_again(1, attempt));
+        }
+        events.push(declined_at(1, DeclineKind::Soft, attempt));
+    }
+    events
+}
+
+#[test]
+fn an_order_without_a_method_is_paid_later() {
+    let waiting = [on_air(), vec![accepted(1), reserved(1)]].concat();
+    given(waiting.clone()).when_order(pay()).then(vec![requested(1)]);
+    given(waiting.clone())
+        .by(Role::Viewer, viewer(1).as_str())
+        .when_order(pay())
+        .then(vec![requested(1)]);
+    given(waiting.clone())
+        .by(Role::Viewer, viewer(2).as_str())
+        .when_order(pay())
+        .then_refused("not_found");
+    // the deadline itself is too late
+    given(waiting.clone()).at(NOW + HOLD - 1).when_order(pay()).then(vec![requested(1)]);
+    given(waiting.clone()).at(NOW + HOLD).when_order(pay()).then_refused("hold_expired");
+    given([waiting.clone(), vec![released(1, ReleaseReason::HoldExpired)]].concat())
+        .when_order(pay())
+        .then_refused("hold_expired");
+    given(on_air()).when_order(pay()).then_refused("not_found");
+}
+
+#[test]
+fn a_payment_under_way_or_made_is_never_doubled() {
+    given(holding(1)).when_order(pay()).then_refused("payment_not_awaited");
+    for event in [unknown(1), authorized(1)] {
+        given([holding(1), vec![event]].concat())
+            .when_order(pay())
+            .then_refused("payment_not_awaited");
+    }
+    let sold = [holding(1), vec![authorized(1), captured(1), confirmed(1), sold(1)]].concat();
+    given(sold).when_order(pay()).then_refused("already_confirmed");
+    let failed = vec![
+        declined(1, DeclineKind::Hard),
+        failed(1, OrderReason::PaymentDeclined),
+        released(1, ReleaseReason::PaymentFailed),
+    ];
+    given([holding(1), failed].concat()).when_order(pay()).then_refused("already_ended");
+}
+
+#[test]
+fn a_soft_decline_may_be_tried_again_a_bounded_number_of_times() {
+    for attempt in 2..=PAYMENT_ATTEMPTS_MAX {
+        given(declined_up_to(attempt - 1))
+            .when_order(pay())
+            .then(vec![requested_again(1, attempt)]);
+    }
+    let before_last = [
+        declined_up_to(PAYMENT_ATTEMPTS_MAX - 2),
+        vec![requested_again(1, PAYMENT_ATTEMPTS_MAX - 1)],
+    ];
+    given(before_last.concat()).when_order(soft(PAYMENT_ATTEMPTS_MAX - 1)).then(vec![declined_at(
+        1,
+        DeclineKind::Soft,
+        PAYMENT_ATTEMPTS_MAX - 1,
+    )]);
+    // the last refusal leaves nothing to be tried again: the units are free at once
+    let last =
+        [declined_up_to(PAYMENT_ATTEMPTS_MAX - 1), vec![requested_again(1, PAYMENT_ATTEMPTS_MAX)]];
+    given(last.concat()).when_order(soft(PAYMENT_ATTEMPTS_MAX)).then(vec![
+        declined_at(1, DeclineKind::Soft, PAYMENT_ATTEMPTS_MAX),
+        failed(1, OrderReason::PaymentDeclined),
+        released(1, ReleaseReason::PaymentFailed),
+    ]);
+}
+
+/// A provider that says no, and takes the money of that attempt after the buyer tried again.
+#[test]
+fn money_of_an_earlier_attempt_pays_the_order() {
+    let again = [declined_up_to(1), vec![requested_again(1, 2)]].concat();
+    given(again.clone()).when_order(capture()).then(vec![captured(1), confirmed(1), sold(1)]);
+    let sold = [again, vec![captured(1), confirmed(1), sold(1)]].concat();
+    given(sold).when_order(capture()).then_nothing();
 }
 
 #[test]

@@ -196,8 +196,12 @@ pub fn captured(n: u64) -> Event {
 }
 
 pub fn declined(n: u64, kind: DeclineKind) -> Event {
+    declined_at(n, kind, 1)
+}
+
+pub fn declined_at(n: u64, kind: DeclineKind, attempt: u32) -> Event {
     let code = "card_declined".to_owned();
-    Event::Order(OrderEvent::PaymentDeclined { order_id: order(n), attempt: 1, kind, code })
+    Event::Order(OrderEvent::PaymentDeclined { order_id: order(n), attempt, kind, code })
 }
 
 pub fn unknown(n: u64) -> Event {
