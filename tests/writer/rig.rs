@@ -305,7 +305,7 @@ impl Rig {
 
     /// The types of an order's events, its reservation's among them, in order.
     pub async fn story(&self, order: OrderId) -> Vec<String> {
-        let streams = [StreamId::order(order), StreamId::reservation(order)];
+        let streams = StreamId::of_order(order);
         let events = self.store.inner.load(&streams).await.expect("reads");
         events.iter().map(|recorded| recorded.event.event_type()).collect()
     }

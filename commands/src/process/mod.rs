@@ -7,6 +7,7 @@
 
 mod expiry;
 mod gateway;
+mod late;
 mod parked;
 mod payment;
 mod payments;

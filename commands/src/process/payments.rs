@@ -42,7 +42,7 @@ pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 pub const TELLS_MAX: usize = 3;
 
 /// When an order is looked at again.
-enum Next {
+pub(super) enum Next {
     /// When an event of it comes.
     Event,
     /// Its answer is on its way; look whether it arrived.
@@ -239,9 +239,12 @@ impl Process {
 
     /// One call to the provider and its answer into the log, or nothing.
     async fn take_step(&self, order: OrderId) -> Result<Next, PortError> {
-        let streams = [StreamId::order(order), StreamId::reservation(order)];
+        let streams = StreamId::of_order(order);
         let payment = Payment::of(&self.ports.store.load(&streams).await?);
         let step = payment.step(self.ports.clock.now(), self.config.payment_final);
+        if step == Step::TakeAgain {
+            return self.take_again(order, &payment).await;
+        }
         let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
         if step == Step::Authorize && self.paid_before(order, &payment).await? {
             return Ok(Next::Recheck);
@@ -280,7 +283,7 @@ impl Process {
     ) -> Result<Option<PaymentResult>, PortError> {
         let gateway = &self.ports.gateway;
         let (operation, answer) = match step {
-            Step::Nothing => return Ok(None),
+            Step::Nothing | Step::TakeAgain => return Ok(None),
             // an answer that did not come is asked for, never asked again
             Step::Authorize => {
                 let answer = gateway.authorize(call).await.unwrap_or(PaymentResult::Unknown);
@@ -326,7 +329,7 @@ fn known(answer: Option<PaymentResult>) -> Option<PaymentResult> {
 fn call_of(order: OrderId, payment: &Payment, step: Step) -> Option<PaymentCall> {
     let call = call_for(order, payment, payment.attempt())?;
     match step {
-        Step::Nothing => None,
+        Step::Nothing | Step::TakeAgain => None,
         Step::Refund { attempt, amount } => Some(PaymentCall { attempt, amount, ..call }),
         _ => Some(call),
     }

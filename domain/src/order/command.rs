@@ -80,6 +80,19 @@ pub enum OrderCommand {
         /// What it answered.
         result: PaymentResult,
     },
+    /// The payment came after the hold had run out, and the gate gave the units once more.
+    TakeAgain {
+        /// Which order.
+        order_id: OrderId,
+        /// The gate's yes; absent only inside the gate's own copy of the command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Admission>,
+    },
+    /// The payment came after the hold had run out, and the gate had no units left.
+    TurnAway {
+        /// Which order.
+        order_id: OrderId,
+    },
     /// A sweeper found the hold run out.
     ExpireHold {
         /// Of which order.
@@ -107,6 +120,8 @@ impl OrderCommand {
             Self::PlaceOrder { place } | Self::FailParked { place } => place.order_id,
             Self::RequestPayment { order_id, .. }
             | Self::RecordPayment { order_id, .. }
+            | Self::TakeAgain { order_id, .. }
+            | Self::TurnAway { order_id }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,
         }

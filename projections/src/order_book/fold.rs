@@ -41,9 +41,11 @@ pub fn fold(current: Option<OrderView>, recorded: &Recorded) -> Option<OrderView
     Some(view)
 }
 
-/// Whether the provider still owes an answer: to a payment, or to a refund.
+/// Whether something is still to be done about its money: the provider owes an answer to a payment
+/// or to a refund, or what was paid late waits for its units.
 pub fn payment_is_open(view: &OrderView) -> bool {
-    view.payment.status.is_open() || view.payment.refund_due.is_some()
+    let waits = view.payment.status == PaymentStatus::Captured && !view.status.is_final();
+    view.payment.status.is_open() || view.payment.refund_due.is_some() || waits
 }
 
 /// Until when units are held, where the end of the hold is to be proposed: an authorised payment

@@ -4,6 +4,7 @@ use super::{OrderDecision, Scene};
 use crate::Timestamp;
 use crate::admission::Admission;
 use crate::command::Context;
+use crate::ids::{OrderId, SpotlightId};
 use crate::line::total;
 use crate::order::{Accepted, OrderError, OrderReason, PlaceOrder};
 use crate::spotlight::{SpotlightEvent, VoidCause};
@@ -13,15 +14,20 @@ pub(super) fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission
     let spotlight = if (known.epoch, known.number) == (repeat.epoch, repeat.number) {
         vec![]
     } else {
-        vec![void(place, repeat, VoidCause::Duplicate)]
+        vec![void(place.spotlight_id, place.order_id, repeat, VoidCause::Duplicate)]
     };
     OrderDecision { spotlight, ..OrderDecision::default() }
 }
 
-pub(super) fn void(place: &PlaceOrder, admission: &Admission, cause: VoidCause) -> SpotlightEvent {
+pub(super) fn void(
+    spotlight_id: SpotlightId,
+    order: OrderId,
+    admission: &Admission,
+    cause: VoidCause,
+) -> SpotlightEvent {
     SpotlightEvent::AdmissionVoided {
-        spotlight_id: place.spotlight_id,
-        entry: place.order_id.0,
+        spotlight_id,
+        entry: order.0,
         epoch: admission.epoch,
         admission_no: admission.number,
         cause,
@@ -72,10 +78,7 @@ pub(super) fn refusal(
     if place.void_after.is_some_and(|limit| decided_at > limit) {
         return Some(OrderReason::NotAccepted);
     }
-    let units = scene.viewer_units.saturating_add(i64::from(place.lines.units()));
-    let limit = scene.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
-    let over_limit = limit.is_some_and(|limit| units > i64::from(limit));
-    (over_limit || !scene.ledger.has_room(&place.lines)).then_some(OrderReason::StockGuard)
+    (!scene.has_room(&place.lines)).then_some(OrderReason::StockGuard)
 }
 
 pub(super) fn deadline(scene: &Scene<'_>, decided_at: Timestamp) -> Timestamp {

@@ -2,6 +2,7 @@
 //! reservation's and on its spotlight's.
 
 mod accept;
+mod late;
 mod payment;
 mod request;
 
@@ -11,9 +12,10 @@ use super::{Order, OrderCommand, OrderEnd, OrderError, OrderEvent, OrderReason};
 use crate::actor::Role;
 use crate::command::Context;
 use crate::ledger::Ledger;
+use crate::line::Lines;
 use crate::payment::PaymentStatus;
 use crate::personal::Personal;
-use crate::reservation::{ReleaseReason, Reservation, ReservationCommand};
+use crate::reservation::{Hold, ReleaseReason, Reservation, ReservationCommand};
 use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
 use accept::{accept, deadline, refusal, repeated, void};
 
@@ -28,6 +30,27 @@ pub struct Scene<'a> {
     pub viewer_units: i64,
     /// The order's reservation.
     pub reservation: &'a Reservation,
+    /// Its second one, where the payment came after the hold.
+    pub again: &'a Reservation,
+    /// Epoch and number of the admission under which it was taken again.
+    pub taken_again: Option<(u64, u64)>,
+}
+
+impl<'a> Scene<'a> {
+    /// What the order holds, if it does.
+    pub const fn hold(&self) -> Option<&'a Hold> {
+        match self.again.hold() {
+            Some(hold) => Some(hold),
+            None => self.reservation.hold(),
+        }
+    }
+
+    /// The last oversell check: the units are free, and the viewer may have them (design rule 2).
+    fn has_room(&self, lines: &Lines) -> bool {
+        let units = self.viewer_units.saturating_add(i64::from(lines.units()));
+        let limit = self.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
+        limit.is_none_or(|limit| units <= i64::from(limit)) && self.ledger.has_room(lines)
+    }
 }
 
 /// The facts that a command leads to, by stream.
@@ -35,8 +58,8 @@ pub struct Scene<'a> {
 pub struct OrderDecision {
     /// On the order's stream.
     pub order: Vec<OrderEvent>,
-    /// On the reservation's stream.
-    pub reservation: Option<ReservationCommand>,
+    /// On the stream of the reservation that it is about.
+    pub reservation: Vec<ReservationCommand>,
     /// On the spotlight's stream.
     pub spotlight: Vec<SpotlightEvent>,
 }
@@ -47,7 +70,8 @@ impl OrderDecision {
     }
 
     fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
-        let reservation = held.then_some(ReservationCommand::Release { reason });
+        let release = held.then_some(ReservationCommand::Release { reason });
+        let reservation = release.into_iter().collect();
         Self { order, reservation, ..Self::default() }
     }
 }
@@ -72,6 +96,10 @@ impl Order {
             OrderCommand::RecordPayment { attempt, result, .. } => {
                 self.record_payment(*attempt, result, scene)
             }
+            OrderCommand::TakeAgain { admission, .. } => {
+                self.take_again(*admission, scene, context)
+            }
+            OrderCommand::TurnAway { .. } => self.turn_away(scene),
             OrderCommand::ExpireHold { .. } => self.expire(scene, context),
             OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),
         }
@@ -111,8 +139,13 @@ impl Order {
             order.push(OrderEvent::OrderFailed { order_id, reason });
             return Ok(OrderDecision {
                 order,
-                reservation: None,
-                spotlight: vec![void(place, &admission, VoidCause::NotReserved)],
+                reservation: vec![],
+                spotlight: vec![void(
+                    place.spotlight_id,
+                    order_id,
+                    &admission,
+                    VoidCause::NotReserved,
+                )],
             });
         }
         if let Some(choice) = &place.payment {
@@ -133,7 +166,7 @@ impl Order {
             admission_no: admission.number,
             deadline: deadline(scene, context.decided_at),
         };
-        Ok(OrderDecision { order, reservation: Some(reserve), spotlight: vec![] })
+        Ok(OrderDecision { order, reservation: vec![reserve], spotlight: vec![] })
     }
 
     fn fail_parked(
@@ -152,8 +185,13 @@ impl Order {
                 OrderEvent::OrderAccepted { accepted: Box::new(accepted) },
                 OrderEvent::OrderFailed { order_id: place.order_id, reason: OrderReason::Parked },
             ],
-            reservation: None,
-            spotlight: vec![void(place, &admission, VoidCause::Parked)],
+            reservation: vec![],
+            spotlight: vec![void(
+                place.spotlight_id,
+                place.order_id,
+                &admission,
+                VoidCause::Parked,
+            )],
         })
     }
 
@@ -161,7 +199,7 @@ impl Order {
     /// the provider's final answer; an authorised one is left to its capture.
     fn expire(&self, scene: &Scene<'_>, context: &Context) -> Result<OrderDecision, OrderError> {
         let accepted = self.accepted()?;
-        let Some(hold) = scene.reservation.hold() else { return Ok(OrderDecision::default()) };
+        let Some(hold) = scene.hold() else { return Ok(OrderDecision::default()) };
         if hold.deadline > context.decided_at {
             return Err(OrderError::HoldOpen);
         }
@@ -193,16 +231,15 @@ impl Order {
             OrderEnd::Confirmed => return Err(OrderError::AlreadyConfirmed),
             OrderEnd::Failed => return Err(OrderError::AlreadyEnded),
         }
-        let cancelled = OrderEvent::OrderCancelled {
+        let reason =
+            if by_viewer { OrderReason::CancelledByViewer } else { OrderReason::CancelledByHost };
+        let mut order = vec![OrderEvent::OrderCancelled {
             order_id: accepted.order_id,
-            reason: if by_viewer {
-                OrderReason::CancelledByViewer
-            } else {
-                OrderReason::CancelledByHost
-            },
+            reason,
             personal: Personal::text(text),
-        };
-        let held = scene.reservation.hold().is_some();
-        Ok(OrderDecision::releasing(vec![cancelled], held, ReleaseReason::Cancelled))
+        }];
+        order.extend(self.give_back(reason));
+        let held = scene.hold().is_some();
+        Ok(OrderDecision::releasing(order, held, ReleaseReason::Cancelled))
     }
 }

@@ -58,7 +58,8 @@ impl Order {
     }
 
     /// Money arrived, whatever the provider said before: for an order that still holds its units it
-    /// is a sale, for any other it goes back.
+    /// is a sale; one whose units are gone may take them again ([`Order::may_take_again`]); from
+    /// any other it goes back.
     fn captured(&self, attempt: u32, amount: Money, scene: &Scene<'_>) -> OrderDecision {
         let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
         if matches!(
@@ -72,12 +73,16 @@ impl Order {
         }
         let order_id = accepted.order_id;
         let captured = OrderEvent::PaymentCaptured { order_id, attempt, amount };
-        if self.end == OrderEnd::Open && scene.reservation.hold().is_some() {
+        if self.end == OrderEnd::Open && scene.hold().is_some() {
             return OrderDecision {
                 order: vec![captured, OrderEvent::OrderConfirmed { order_id }],
-                reservation: Some(ReservationCommand::Confirm),
+                reservation: vec![ReservationCommand::Confirm],
                 spotlight: vec![],
             };
+        }
+        let paid = Self { payment: PaymentStatus::Captured, ..self.clone() };
+        if paid.may_take_again(scene.reservation, scene.again) {
+            return OrderDecision::of(vec![captured]);
         }
         let reason = self.reason.unwrap_or(OrderReason::LatePayment);
         let mut order = vec![captured];
@@ -105,7 +110,7 @@ impl Order {
             return OrderDecision::default();
         }
         let order_id = accepted.order_id;
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         let code = code.to_owned();
         let declined = OrderEvent::PaymentDeclined { order_id, attempt, kind, code };
         if self.end != OrderEnd::Open || (kind.may_retry(attempt) && held) {
@@ -140,7 +145,7 @@ impl Order {
                 personal: Personal::default(),
             });
         }
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
     }
 
@@ -159,7 +164,7 @@ impl Order {
             };
             order.push(OrderEvent::OrderFailed { order_id, reason });
         }
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
     }
 

@@ -173,12 +173,7 @@ fn a_lost_answer_waits_for_a_query() {
 }
 
 #[test]
-fn expiry_before_the_money_refunds_it() {
-    given(expired()).when_order(capture()).then(vec![
-        captured(1),
-        failed(1, OrderReason::LatePayment),
-        refund_requested(1, OrderReason::LatePayment),
-    ]);
+fn money_that_comes_too_late_goes_back() {
     given([expired(), vec![failed(1, OrderReason::PaymentTimeout), payment_voided(1)]].concat())
         .when_order(capture())
         .then(vec![captured(1), refund_requested(1, OrderReason::PaymentTimeout)]);
