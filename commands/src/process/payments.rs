@@ -61,6 +61,8 @@ struct Desk {
     again: BTreeSet<(Timestamp, OrderId)>,
     again_of: BTreeMap<OrderId, Timestamp>,
     asked: BTreeMap<OrderId, u32>,
+    /// Was worked on, and is not done.
+    begun: BTreeSet<OrderId>,
 }
 
 impl Desk {
@@ -72,18 +74,24 @@ impl Desk {
         }
     }
 
-    fn start(&mut self) -> Option<OrderId> {
+    /// The next order in turn, and whether it was worked on before.
+    fn start(&mut self) -> Option<(OrderId, bool)> {
         let order = self.waiting.pop_front()?;
         self.queued.remove(&order);
         self.busy.insert(order, false);
         if let Some(at) = self.again_of.remove(&order) {
             self.again.remove(&(at, order));
         }
-        Some(order)
+        Some((order, self.begun.contains(&order)))
     }
 
     fn finish(&mut self, order: OrderId, next: &Next, now: Timestamp) {
         let dirty = self.busy.remove(&order).unwrap_or(false);
+        if matches!(next, Next::Event) {
+            self.begun.remove(&order);
+        } else {
+            self.begun.insert(order);
+        }
         let pause = match next {
             Next::Event => {
                 self.asked.remove(&order);
@@ -137,9 +145,9 @@ impl Process {
                 relist_at = now + delta(RELIST_PAUSE);
             }
             while running.len() < self.config.payments.max(1)
-                && let Some(order) = desk.start()
+                && let Some((order, again)) = desk.start()
             {
-                running.push(Box::pin(async move { (order, self.work_on(order).await) }));
+                running.push(Box::pin(async move { (order, self.work_on(order, again).await) }));
             }
             gauge!(PAYMENTS_OPEN_ORDERS)
                 .set(f64::from(u32::try_from(desk.open()).unwrap_or(u32::MAX)));
@@ -227,8 +235,8 @@ impl Process {
         }
     }
 
-    async fn work_on(&self, order: OrderId) -> Next {
-        match self.take_step(order).await {
+    async fn work_on(&self, order: OrderId, again: bool) -> Next {
+        match self.take_step(order, again).await {
             Ok(next) => next,
             Err(error) => {
                 Self::failed("payment", &error);
@@ -238,7 +246,7 @@ impl Process {
     }
 
     /// One call to the provider and its answer into the log, or nothing.
-    async fn take_step(&self, order: OrderId) -> Result<Next, PortError> {
+    async fn take_step(&self, order: OrderId, again: bool) -> Result<Next, PortError> {
         let streams = StreamId::of_order(order);
         let payment = Payment::of(&self.ports.store.load(&streams).await?);
         let step = payment.step(self.ports.clock.now(), self.config.payment_final);
@@ -246,10 +254,16 @@ impl Process {
             return self.take_again(order, &payment).await;
         }
         let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
+        let latest = payment.final_at(self.config.payment_final);
+        // an answer that cannot be taken in is not asked for again and again
+        let parked =
+            again && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
+        if parked || self.ports.gateway.is_down() {
+            return Ok(Next::Ask(None));
+        }
         if step == Step::Authorize && self.paid_before(order, &payment).await? {
             return Ok(Next::Recheck);
         }
-        let latest = payment.final_at(self.config.payment_final);
         let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
         self.ports.faults.at(PROCESS_AFTER_CALL).await?;
         let tells = self.ports.gateway.tells(&call).clamp(1, TELLS_MAX);

@@ -93,7 +93,9 @@ pub(super) enum Behind {
 
 pub(super) fn behind(record: &CommandRecord) -> Behind {
     match &record.command {
-        Command::Order { command: OrderCommand::FailParked { .. } } => Behind::Decide,
+        Command::Order {
+            command: OrderCommand::FailParked { .. } | OrderCommand::EndParked { .. },
+        } => Behind::Decide,
         // they are proposed again, by the re-driver while the gate has the entry
         Command::Order {
             command:

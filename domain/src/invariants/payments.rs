@@ -14,7 +14,7 @@ use crate::spotlight::SpotlightEvent;
 /// I9:
 /// - an answer of the provider names an attempt that `PaymentRequested` announced, and
 ///   `PaymentRequested` asks for the order's total;
-/// - an order is captured once, with its total; `OrderConfirmed` stands only after that;
+/// - an order is captured once, with its total, or with any amount where it ended unsold; `OrderConfirmed` stands only after that;
 /// - at the end of a decision, captured money of an order that is not confirmed was asked back
 ///   whole (`RefundRequested`); only one that has not ended and whose units were given back may
 ///   wait until it takes them again, and in a settled log every order has ended (I2);
@@ -72,7 +72,8 @@ impl Account {
             }
             OrderEvent::PaymentCaptured { attempt, amount, .. } => {
                 self.captured = self.captured.saturating_add(amount.minor);
-                if amount.currency != self.total.currency || self.captured != self.total.minor {
+                let right = self.captured == self.total.minor || self.unsold;
+                if amount.currency != self.total.currency || !right {
                     return Some(format!(
                         "{} captured of a total of {}",
                         self.captured, self.total.minor

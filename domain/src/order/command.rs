@@ -111,6 +111,11 @@ pub enum OrderCommand {
         /// The order.
         place: Box<PlaceOrder>,
     },
+    /// The deadline of a provider's answer that was parked has passed: its order ends.
+    EndParked {
+        /// Which order.
+        order_id: OrderId,
+    },
 }
 
 impl OrderCommand {
@@ -122,6 +127,7 @@ impl OrderCommand {
             | Self::RecordPayment { order_id, .. }
             | Self::TakeAgain { order_id, .. }
             | Self::TurnAway { order_id }
+            | Self::EndParked { order_id }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,
         }

@@ -135,8 +135,12 @@ impl Show {
                 (id, actor, Command::Order { command })
             }
             Step::TakeAgain { n, take } => {
-                // the gate gives an order that it does not know no second time
-                self.live.orders.get(&order(*n))?;
+                // the gate is asked only by an order that may take again
+                let known = self.live.orders.get(&order(*n))?;
+                let may = known.order.may_take_again(&known.reservation, &known.again);
+                if !may && !self.takes.contains_key(&(*n, 10 + take)) {
+                    return None;
+                }
                 let admission = *self.takes.entry((*n, 10 + take)).or_insert(Admission {
                     epoch: self.live.spotlight.epoch,
                     number: 5_000 + n * 2 + take,

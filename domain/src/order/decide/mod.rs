@@ -100,6 +100,7 @@ impl Order {
                 self.take_again(*admission, scene, context)
             }
             OrderCommand::TurnAway { .. } => self.turn_away(scene),
+            OrderCommand::EndParked { .. } => self.end_parked(scene),
             OrderCommand::ExpireHold { .. } => self.expire(scene, context),
             OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),
         }
@@ -193,6 +194,19 @@ impl Order {
                 VoidCause::Parked,
             )],
         })
+    }
+
+    /// What the provider answered could not be taken in: the units are given back, and what it
+    /// holds or took goes back too.
+    fn end_parked(&self, scene: &Scene<'_>) -> Result<OrderDecision, OrderError> {
+        let order_id = self.accepted()?.order_id;
+        if self.has_ended() {
+            return Ok(OrderDecision::default());
+        }
+        let reason = OrderReason::Parked;
+        let mut order = vec![OrderEvent::OrderFailed { order_id, reason }];
+        order.extend(self.give_back(reason));
+        Ok(OrderDecision::releasing(order, scene.hold().is_some(), ReleaseReason::Parked))
     }
 
     /// The hold has run out. An order whose payment is under way gives its units back and waits for

@@ -26,6 +26,7 @@ impl Order {
         if let PaymentResult::Authorized { amount, .. } | PaymentResult::Captured { amount } =
             result
             && *amount != accepted.total
+            && !self.returns(*amount, accepted.total)
         {
             return Err(OrderError::AmountMismatch);
         }
@@ -40,6 +41,13 @@ impl Order {
             PaymentResult::Voided => self.voided(attempt, scene),
             PaymentResult::Refunded { .. } => OrderDecision::default(),
         })
+    }
+
+    /// Whether a wrong amount may be taken in, because all of it is given back: the order has ended
+    /// unsold. Another currency is nobody's to guess.
+    fn returns(&self, amount: Money, total: Money) -> bool {
+        let unsold = matches!(self.end, OrderEnd::Failed | OrderEnd::Cancelled);
+        unsold && amount.currency == total.currency && amount.minor > 0
     }
 
     fn authorized(&self, attempt: u32, amount: Money, reference: Option<String>) -> OrderDecision {

@@ -1,6 +1,8 @@
 use domain::actor::Role;
+use domain::event::Event;
 use domain::limits::PAYMENT_ATTEMPTS_MAX;
-use domain::order::{OrderCommand, OrderReason, PaymentChoice};
+use domain::money::{Currency, Money};
+use domain::order::{OrderCommand, OrderEvent, OrderReason, PaymentChoice};
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::reservation::ReleaseReason;
 
@@ -257,6 +259,41 @@ fn only_the_orders_amount_counts() {
         given(holding(1)).when_order(answer(result)).then_refused("amount_mismatch");
     }
     given(on_air()).when_order(capture()).then_refused("not_found");
+}
+
+#[test]
+fn a_wrong_amount_of_an_order_that_ended_goes_back_as_it_came() {
+    let ended =
+        [holding(1), vec![failed(1, OrderReason::Parked), released(1, ReleaseReason::Parked)]]
+            .concat();
+    let wrong = krw(PRICE + 500);
+    let (order_id, attempt) = (order(1), 1);
+    given(ended.clone()).when_order(answer(PaymentResult::Captured { amount: wrong })).then(vec![
+        Event::Order(OrderEvent::PaymentCaptured { order_id, attempt, amount: wrong }),
+        Event::Order(OrderEvent::RefundRequested {
+            order_id,
+            attempt,
+            amount: wrong,
+            reason: OrderReason::Parked,
+        }),
+    ]);
+    let dollars = Money::new(PRICE, Currency::try_new("USD").unwrap());
+    given(ended)
+        .when_order(answer(PaymentResult::Captured { amount: dollars }))
+        .then_refused("amount_mismatch");
+}
+
+#[test]
+fn an_order_whose_answer_was_parked_ends_at_its_deadline() {
+    let end = || OrderCommand::EndParked { order_id: order(1) };
+    given(holding(1))
+        .when_order(end())
+        .then(vec![failed(1, OrderReason::Parked), released(1, ReleaseReason::Parked)]);
+    given([expired(), vec![captured(1)]].concat())
+        .when_order(end())
+        .then(vec![failed(1, OrderReason::Parked), refund_requested(1, OrderReason::Parked)]);
+    let sold = [holding(1), vec![captured(1), confirmed(1), sold(1)]].concat();
+    given(sold).when_order(end()).then_nothing();
 }
 
 #[test]
