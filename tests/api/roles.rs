@@ -89,6 +89,7 @@ impl Things {
                 "/v1/spotlights/{id}/offer",
                 json!({"live_price": {"minor": 1, "currency": "KRW"}, "reason": "r"}),
             ),
+            ("/v1/orders/{id}/payment", json!({"method": "sim_ok"})),
             ("/v1/orders", order_of(&self.spotlight, 1)),
             ("/v1/webhook-endpoints", endpoint()),
         ]);

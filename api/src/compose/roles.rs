@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use commands::faults::Faults;
 use commands::intake::ReceiptsWorker;
-use commands::process::{self, ProcessConfig, ProcessPorts, SimulatedGateway};
+use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts, SimulatedGateway};
 use commands::relay;
 use commands::writer::{self, Owned, WriterConfig, WriterPorts};
 use domain::envelope::Position;
@@ -170,13 +170,14 @@ impl Roles {
     fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
         let payment = &setting.config.payment;
         let delay = Duration::from_millis(payment.simulated_delay_milliseconds.into());
+        let gateway = Arc::new(SimulatedGateway::new(Arc::clone(&setting.clock), delay));
         let process = ProcessPorts {
             store: Arc::clone(store),
             log: Arc::clone(&parts.log),
             gate: Arc::clone(&parts.gate),
             orders: Arc::clone(&parts.orders),
             board: Arc::clone(&parts.board),
-            gateway: Arc::new(SimulatedGateway::new(Arc::clone(&setting.clock), delay)),
+            gateway: Arc::new(GuardedGateway::new(gateway, Arc::clone(&setting.clock))),
             rebuilder: Arc::new(Gates(Arc::clone(&parts.rebuilder))),
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
