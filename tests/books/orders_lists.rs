@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use domain::actor::Role;
 use domain::envelope::{Position, Recorded};
 use domain::ids::{OrderId, SellerId};
+use domain::order::OrderCommand;
 use domain::payment::PaymentResult;
 use domain::ports::{OrderBook, OrderQuery, PortError};
 use domain::views::{OrderStatus, OrderView};
@@ -221,6 +222,7 @@ async fn open_payments_are_those_that_a_provider_owes(books: Books) {
     story.pass(i64::from(HOLD_SECONDS));
     story.expire(late);
     story.capture(late);
+    story.order_does(late, OrderCommand::TurnAway { order_id: late }).unwrap();
     apply_rest(&books, story.log()).await;
 
     // the provider may still take the money of a cancelled order; the late one is to be refunded

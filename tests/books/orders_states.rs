@@ -162,6 +162,7 @@ async fn a_late_payment_fails_and_goes_back(books: Books) {
     after_the_hold(&mut story);
     story.expire(id);
     story.capture(id);
+    story.order_does(id, OrderCommand::TurnAway { order_id: id }).unwrap();
     books.apply(story.log()).await;
     let view = read(&*books.orders, id).await;
     assert_eq!((view.status, view.reason), (OrderStatus::Failed, Some(OrderReason::LatePayment)));
