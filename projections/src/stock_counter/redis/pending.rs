@@ -165,14 +165,14 @@ impl RedisGate {
             let state = Reply::of(state).and_then(|mut state| {
                 Ok((state.optional_text()?, state.optional_text()?, state.optional_text()?))
             });
-            let Ok((token, reopened, status)) = state else { continue };
+            let Ok((token, reopened, standing)) = state else { continue };
             match token {
                 None => {
                     self.seen.forget(*spotlight);
                     self.seen.lose(*spotlight, &seen.token);
                 }
                 // nothing is taken from it any more
-                Some(_) if status.as_deref() == Some("C") => self.seen.forget(*spotlight),
+                Some(_) if standing.as_deref() == Some("C") => self.seen.forget(*spotlight),
                 Some(token) if token == seen.token && !is_there => {
                     self.seen.lose(*spotlight, &token);
                 }
