@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, responses};
+use crate::{broadcaster, ops, ordering, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,7 @@ use crate::{broadcaster, ops, ordering, responses};
         (name = "broadcasts", description = "Live shows"),
         (name = "spotlights", description = "Offers inside a broadcast"),
         (name = "orders", description = "What viewers buy"),
+        (name = "webhooks", description = "What sellers are told"),
         (name = "operations", description = "Probes and version"),
     ),
     modifiers(&Parts)
@@ -59,6 +60,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(broadcaster::routes())
         .merge(ordering::routes())
+        .merge(webhooks::routes())
         .merge(ops::routes())
 }
 

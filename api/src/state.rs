@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
+use domain::ports::{
+    AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
+use crate::webhooks::{AddressRule, SecretKey};
 
 /// The parts that an api process is made of.
 pub struct App {
@@ -24,6 +27,12 @@ pub struct App {
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.
     pub accepted: Arc<dyn AcceptedOrders>,
+    /// Endpoints of webhooks and what was sent to them.
+    pub webhooks: Arc<dyn WebhookBook>,
+    /// Where webhooks may go.
+    pub webhook_rule: AddressRule,
+    /// What the secrets of webhooks follow from.
+    pub webhook_key: SecretKey,
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.

@@ -158,6 +158,9 @@ impl FromStr for StreamKind {
     }
 }
 
+/// What the id of an order's second reservation ends with.
+const AGAIN: &str = "-2";
+
 /// One stream: its kind and the aggregate's id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamId {
@@ -186,6 +189,22 @@ impl StreamId {
     /// The stream of an order's reservation.
     pub fn reservation(id: OrderId) -> Self {
         Self { kind: StreamKind::Reservation, id: id.to_string() }
+    }
+
+    /// The stream of an order's second reservation: its payment came after the hold (design rule
+    /// 3).
+    pub fn reservation_again(id: OrderId) -> Self {
+        Self { kind: StreamKind::Reservation, id: format!("{id}{AGAIN}") }
+    }
+
+    /// Every stream that tells of an order.
+    pub fn of_order(id: OrderId) -> [Self; 3] {
+        [Self::order(id), Self::reservation(id), Self::reservation_again(id)]
+    }
+
+    /// Whether it is an order's second reservation.
+    pub fn is_again(&self) -> bool {
+        self.kind == StreamKind::Reservation && self.id.ends_with(AGAIN)
     }
 }
 

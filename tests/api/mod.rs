@@ -7,6 +7,6 @@ mod limits;
 mod orders;
 mod restarts;
 mod roles;
-mod server;
+pub mod server;
 mod shows;
 mod standstill;

@@ -28,6 +28,7 @@ const STEPS: usize = 60;
 #[derive(Debug, Clone)]
 enum Step {
     Take { order: usize, wrong_version: bool, other_body: bool },
+    TakeAgain(usize),
     Cancel(usize),
     Narrow(usize),
     CancelNarrow(usize),
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (order.clone(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
             |(order, wrong_version, other_body)| Step::Take { order, wrong_version, other_body }
         ),
+        3 => order.clone().prop_map(Step::TakeAgain),
         1 => order.clone().prop_map(Step::Cancel),
         3 => host.clone().prop_map(Step::Narrow),
         1 => host.clone().prop_map(Step::CancelNarrow),
@@ -196,6 +198,16 @@ impl Both {
                 if let TakeOutcome::Taken { admission, .. } = &on_redis {
                     self.admissions.insert(*order, *admission);
                     self.takes[*order].fingerprint = take.fingerprint;
+                }
+                assert_eq!(untimed(on_redis), untimed(on_model));
+            }
+            Step::TakeAgain(order) => {
+                let take = Take { again: true, ..self.takes[*order].clone() };
+                let on_model = self.model().take(&take, now);
+                let on_redis = self.gate.take(&take).await.expect("answers");
+                if let TakeOutcome::Taken { admission, .. } = &on_redis {
+                    self.admissions.insert(*order, *admission);
+                    self.logged[*order] = Logged::No;
                 }
                 assert_eq!(untimed(on_redis), untimed(on_model));
             }

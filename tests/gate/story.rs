@@ -315,6 +315,7 @@ impl Story {
             lines: lines(wanted),
             offer_version: self.version,
             fingerprint: Fingerprint::of(format!("{wanted:?}").as_bytes()),
+            again: false,
             command: format!(r#"{{"order":"{order}"}}"#),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::admission::Admission;
 use domain::gate::SnapshotFold;
 use domain::ids::OrderId;
-use domain::ports::{Applied, EntryState, GateSnapshot, Loaded, TakeOutcome};
+use domain::ports::{Applied, EntryState, GateSnapshot, Loaded, Take, TakeOutcome};
 use domain::spotlight::{SpotlightStatus, VoidCause};
 use tokio::task::JoinSet;
 
@@ -25,6 +25,7 @@ on_every_gate!(suite_apply:
     takes_nothing_between_reopening_and_loading,
     loads_a_closed_spotlight,
     grants_exactly_what_there_is,
+    takes_once_more_what_was_given_back,
 );
 
 fn fold(story: &Story) -> GateSnapshot {
@@ -54,6 +55,45 @@ async fn settles_and_gives_back_once(gate: Gate) {
     assert_eq!(shown(&gate, &story, "a").await, [5, 3, 0, 2]);
     let view = gate.view(story.spotlight).await.expect("answers").expect("has state");
     assert_eq!(view.next_release_at, None);
+}
+
+/// A late payment asks for the units of an order that the gate knows and holds no more.
+async fn takes_once_more_what_was_given_back(gate: Gate) {
+    let mut story = opened(&gate, &[("a", 2)]).await;
+    let take = story.take(&[("a", 2)]);
+    let admission = taken(&gate, &take).await;
+    let again = Take { again: true, command: "late".to_owned(), ..take.clone() };
+    let known = |outcome| match outcome {
+        TakeOutcome::SameAgain { entry, .. } => (entry.state, entry.command),
+        other => panic!("not the same again: {other:?}"),
+    };
+    // pending and held it is known, however it asks
+    let outcome = gate.take(&again).await.expect("answers");
+    assert_eq!(known(outcome), (EntryState::Pending, Some(take.command.clone())));
+    let mut events = story.reserved(&take, admission);
+    apply(&gate, &story, &events).await;
+    assert_eq!(known(gate.take(&again).await.expect("answers")), (EntryState::Held, None));
+    events.push(story.released(&take));
+    events.push(story.repriced(fresh()));
+    apply(&gate, &story, &events).await;
+    assert_eq!(known(gate.take(&take).await.expect("answers")), (EntryState::Ended, None));
+    // somebody else was faster
+    let other = story.take(&[("a", 1)]);
+    let others = taken(&gate, &other).await;
+    assert!(matches!(gate.take(&again).await.expect("answers"), TakeOutcome::SoldOut { .. }));
+    let voided = story.voided(other.order.0, others, VoidCause::NotReserved);
+    apply(&gate, &story, &[voided]).await;
+    // the price was accepted: the offer's new version does not matter
+    let second = taken(&gate, &again).await;
+    assert!(second.number > admission.number);
+    let outcome = gate.take(&again).await.expect("answers");
+    assert_eq!(known(outcome), (EntryState::Pending, Some("late".to_owned())));
+    assert_eq!(shown(&gate, &story, "a").await, [2, 0, 2, 0]);
+    let events = [story.held(&take, second), story.confirmed(&take)];
+    apply(&gate, &story, &events).await;
+    apply(&gate, &story, &events).await;
+    assert_eq!(shown(&gate, &story, "a").await, [2, 0, 0, 2]);
+    assert_eq!(fold(&story).orders.len(), 1);
 }
 
 async fn refuses_a_gap_and_what_does_not_begin(gate: Gate) {

@@ -87,6 +87,8 @@ fn said_no(code: &str, detail: String) -> Problem {
         "not_open" => Code::NotOpen,
         "below_committed" => Code::BelowCommitted,
         "already_confirmed" => Code::AlreadyConfirmed,
+        "payment_not_awaited" => Code::PaymentNotAwaited,
+        "hold_expired" => Code::HoldExpired,
         "already_ended" => Code::AlreadyEnded,
         other => return Problem::internal(format!("the log refused with {other}: {detail}")),
     };

@@ -32,6 +32,7 @@ impl intake::GateRebuilder for Gates {
 pub(super) struct Models {
     pub orders: ReadModel,
     pub board: ReadModel,
+    pub webhooks: ReadModel,
     pub clock: Arc<dyn Clock>,
 }
 

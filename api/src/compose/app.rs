@@ -20,6 +20,7 @@ use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::state::App;
+use crate::webhooks::{AddressRule, SecretKey};
 
 /// What handlers and sockets need beside the adapters.
 pub(super) struct Around<'a> {
@@ -70,6 +71,9 @@ impl Around<'_> {
             sales_board: Arc::new(Bounded(Arc::clone(&parts.board))),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
+            webhooks: Arc::clone(&parts.webhooks),
+            webhook_rule: AddressRule { allow_private: self.config.webhooks.allow_private },
+            webhook_key: SecretKey::new(self.secrets.installation.expose_secret()),
             reader: Arc::new(Bounded(Arc::clone(&parts.reader))),
             auth: Arc::clone(auth),
             pseudonyms: self.pseudonyms(),

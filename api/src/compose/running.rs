@@ -82,8 +82,13 @@ pub async fn start(
     let node = config.node.clone().unwrap_or_else(|| node_name(ids.as_ref()));
     let instance = format!("{node}#{}", ids.uuid().simple());
     let readiness = Arc::new(Readiness::new(checks(&parts, &roles.owned, &config.roles)));
-    let setting =
-        Setting { config, instance: &instance, clock: clock.clone(), faults: faults.clone() };
+    let setting = Setting {
+        config,
+        secrets,
+        instance: &instance,
+        clock: clock.clone(),
+        faults: faults.clone(),
+    };
     roles.start(&parts, &setting).await?;
     roles.upkeep(handle.clone(), clock.clone());
     let around = Around {

@@ -1,7 +1,8 @@
-//! What viewers do: place, read, list and cancel orders.
+//! What viewers do: place, pay, read, list and cancel orders.
 
 mod cancel;
 pub mod input;
+mod payment;
 mod place;
 mod read;
 
@@ -18,4 +19,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(place::place, read::list))
         .routes(routes!(read::read))
         .routes(routes!(cancel::cancel))
+        .routes(routes!(payment::pay))
 }

@@ -46,7 +46,7 @@ async fn known(app: &App, id: OrderId) -> Result<Found, Problem> {
         }
         (_, Some(accepted)) => Ok(Found { order: accepted.order, receipt: accepted.receipt }),
         (Ok(None), None) => {
-            let events = app.reader.load(&[StreamId::order(id), StreamId::reservation(id)]).await?;
+            let events = app.reader.load(&StreamId::of_order(id)).await?;
             let order = events.iter().fold(None, projections::order_book::fold);
             let order = order.ok_or_else(|| Problem::not_found("order"))?;
             Ok(Found { order, receipt: None })

@@ -63,7 +63,10 @@ codes! {
     BroadcastEnded = "broadcast_ended", CONFLICT, "The broadcast has ended", "Nothing of an ended broadcast can be changed.";
     AlreadyConfirmed = "already_confirmed", CONFLICT, "The order is confirmed", "A confirmed order is paid; it can no longer be cancelled.";
     AlreadyEnded = "already_ended", CONFLICT, "The order has ended", "The order is failed, cancelled or refunded already.";
+    PaymentNotAwaited = "payment_not_awaited", CONFLICT, "The order waits for no payment", "A payment is under way or was made, or the last refusal allows no other attempt. Read the order.";
+    HoldExpired = "hold_expired", CONFLICT, "The hold has run out", "The units are no longer held for the order; place a new one.";
     AlreadyExists = "already_exists", CONFLICT, "It exists already", "The same id exists with other terms.";
+    TooManyEndpoints = "too_many_endpoints", CONFLICT, "The seller has too many webhook endpoints", "A seller has at most 20 endpoints. Remove one first.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large", "Bodies are bounded: 32 KiB for an order, 256 KiB elsewhere.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON", "Send `Content-Type: application/json`.";
     Invalid = "invalid", UNPROCESSABLE_ENTITY, "The request has bad fields", "`errors` names every bad field of the body by JSON pointer (RFC 6901), and of the query as `?name`.";

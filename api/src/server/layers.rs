@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use domain::ports::Ids;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -30,22 +31,23 @@ pub struct HttpLimits {
 
 /// Puts the layers around the routes.
 pub(super) fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
-    let routes = routes
-        .layer(middleware::from_fn_with_state(limits.request, within))
+    // one stack, the outermost first: each call of `Router::layer` would box every route once more
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn(headers))
+        .option_layer(cors(&limits.allowed_origins))
+        .layer(middleware::from_fn(unread::layer))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(unread::layer));
-    let routes = match cors(&limits.allowed_origins) {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
-    beside(routes, ids)
+        .layer(middleware::from_fn_with_state(limits.request, within));
+    routes.layer(layers)
 }
 
 /// Puts around routes what also those pass that have limits of their own.
 pub fn beside(routes: Router, ids: Arc<dyn Ids>) -> Router {
-    routes
-        .layer(middleware::from_fn(headers))
+    let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn(headers));
+    routes.layer(layers)
 }
 
 /// Refuses headers over the bounds; what is so far over them that it cannot be read whole is

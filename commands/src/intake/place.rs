@@ -73,6 +73,7 @@ impl Intake {
             lines: request.lines.clone(),
             offer_version: request.offer_version,
             fingerprint: request.fingerprint.clone(),
+            again: false,
             command,
         };
         match self.admit(&take).await? {
@@ -247,6 +248,9 @@ pub(crate) fn admit_record(
         Command::Order { command: OrderCommand::PlaceOrder { place } } => {
             place.admission = Some(admission);
             place.void_after = void_after;
+        }
+        Command::Order { command: OrderCommand::TakeAgain { admission: given, .. } } => {
+            *given = Some(admission);
         }
         Command::Spotlight { command } => command.admit(admission),
         _ => {}

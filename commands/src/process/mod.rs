@@ -7,6 +7,8 @@
 
 mod expiry;
 mod gateway;
+pub mod guard;
+mod late;
 mod parked;
 mod payment;
 mod payments;
@@ -24,6 +26,7 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 pub use gateway::{SIM_METHODS, SimulatedGateway};
+pub use guard::GuardedGateway;
 pub use payment::PAYMENT_FINAL_DEFAULT;
 
 use crate::faults::Faults;

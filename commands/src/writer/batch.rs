@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::command::{Command, CommandRecord};
-use domain::decision::{Decision, decide};
+use domain::decision::{Decision, Refusal, decide};
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
 use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
-use domain::order::{OrderCommand, OrderEvent, OrderReason};
+use domain::order::{OrderCommand, OrderError, OrderEvent, OrderReason};
 use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
 use domain::spotlight::{SpotlightEvent, VoidCause};
 use metrics::counter;
@@ -18,6 +18,9 @@ use metrics::counter;
 use super::desks::{Desks, limit_of};
 use super::park::{Behind, behind, misaddressed, sequence_of};
 use crate::metrics::{ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
+
+/// The epoch of a gate that was never rebuilt.
+const FIRST_EPOCH: u64 = 1;
 
 /// A record of a batch, parsed as far as it does.
 #[derive(Debug, Clone)]
@@ -47,7 +50,10 @@ impl Item {
 fn uses_inbox(record: &CommandRecord) -> bool {
     match &record.command {
         Command::Broadcast { .. } | Command::Spotlight { .. } => true,
-        Command::Order { command } => matches!(command, OrderCommand::CancelOrder { .. }),
+        Command::Order { command } => matches!(
+            command,
+            OrderCommand::CancelOrder { .. } | OrderCommand::RequestPayment { .. }
+        ),
     }
 }
 
@@ -136,6 +142,12 @@ impl Making<'_> {
         };
         let decided_at = self.decided_at;
         match catch_unwind(AssertUnwindSafe(|| decide(desk, record, decided_at))) {
+            Ok(Decision { refusal: Some(Refusal::Order(OrderError::AmountMismatch)), events })
+                if events.is_empty() =>
+            {
+                // never confirmed, and never silent: somebody has to look at it
+                self.park(item, "the provider's amount is not the order's");
+            }
             Ok(decision) => self.take(item, record, decision),
             Err(_) => self.park(item, "the decision panicked"),
         }
@@ -154,15 +166,15 @@ impl Making<'_> {
     }
 
     /// A host's command that was decided before: what changed the spotlight has ended the gate's
-    /// entry by that. One that was parked has not, nor has a *no* ended the entry of a later try
-    /// (design rule 4).
+    /// entry by that. One that was parked has not, nor has a *no* ended the entry of a later try,
+    /// nor any fact the entry that a gate took again after it was rebuilt (design rule 4).
     fn repeat(&mut self, item: &Item, record: &CommandRecord, outcome: &CommandOutcome) {
         counter!(WRITER_REPEATS_TOTAL).increment(1);
         let Command::Spotlight { command } = &record.command else { return };
-        if *outcome == CommandOutcome::Done {
+        let Some(admission) = command.admission() else { return };
+        if *outcome == CommandOutcome::Done && admission.epoch <= FIRST_EPOCH {
             return;
         }
-        let Some(admission) = command.admission() else { return };
         let spotlight_id = SpotlightId(record.key.0);
         let voided = SpotlightEvent::AdmissionVoided {
             spotlight_id,

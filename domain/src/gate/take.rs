@@ -19,7 +19,9 @@ impl GateState {
         if !self.serves(&take.seller) {
             return TakeOutcome::NoState;
         }
-        if let Some(known) = self.entries.get(&take.order.0) {
+        if let Some(known) = self.entries.get(&take.order.0)
+            && !(take.again && known.state == EntryState::Ended && known.order().is_some())
+        {
             return self.again(known, take);
         }
         if let Some(refused) = self.refusal(take, now) {
@@ -63,7 +65,7 @@ impl GateState {
         if self.halts.offers > 0 {
             return Some(TakeOutcome::Changing);
         }
-        if take.offer_version != self.offer.offer.version {
+        if !take.again && take.offer_version != self.offer.offer.version {
             return Some(TakeOutcome::OfferChanged { offer: self.offer.clone() });
         }
         if let Some(line) = take.lines.iter().find(|line| !self.stock.contains_key(&line.sku)) {

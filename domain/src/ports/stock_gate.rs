@@ -34,6 +34,9 @@ pub struct Take {
     pub offer_version: u32,
     /// The fingerprint of the request.
     pub fingerprint: Fingerprint,
+    /// Whether an order that gave its units back asks once more: its price was accepted, so the
+    /// offer's version is not asked for; window, limit and stock are.
+    pub again: bool,
     /// The JSON of the command record without its admission, kept until an event ends the entry,
     /// so that it can be produced again.
     pub command: String,
@@ -323,7 +326,8 @@ pub struct SoldOutVerdict {
 #[async_trait]
 pub trait StockGate: Send + Sync {
     /// Takes the units of all lines, or none. Checks in this order: known order, window, version,
-    /// viewer's limit, stock; by the gate's own clock.
+    /// viewer's limit, stock; by the gate's own clock. An order that was given back is known, unless
+    /// it is taken again.
     ///
     /// # Errors
     /// The gate cannot be reached; whether it took is not known, and asking again is safe.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
-use domain::event::{Event, StreamId, StreamKind};
+use domain::event::{Event, StreamId};
 use domain::ids::{OrderId, StreamKey, derive_id};
 use domain::order::OrderEvent;
 use domain::ports::{Clock, EventLog, EventReader, EventSubscription, FeedBus, PortError};
@@ -261,9 +261,7 @@ impl ViewerFeed {
         if let Some(view) = known {
             return Ok(Some(view.clone()));
         }
-        let again = StreamId { kind: StreamKind::Reservation, id: format!("{order}-2") };
-        let streams = [StreamId::order(order), StreamId::reservation(order), again];
-        let events = self.reader.load(&streams).await?;
+        let events = self.reader.load(&StreamId::of_order(order)).await?;
         let earlier = events.iter().take_while(|event| event.position < recorded.position);
         Ok(earlier.fold(None, fold))
     }

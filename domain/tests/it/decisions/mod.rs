@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod ending;
+mod late;
 mod payment;
 mod place;
 mod reservation;

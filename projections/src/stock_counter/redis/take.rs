@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::admission::Admission;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::ports::{
     GateOffer, GateView, Narrow, Narrowed, Narrowing, PortError, SoldOutVerdict, Take, TakeOutcome,
@@ -38,9 +39,10 @@ impl RedisGate {
                 .arg(take.offer_version)
                 .arg(take.lines.units())
                 .arg(encode::lines(&take.lines))
-                .arg(take.command.as_str());
+                .arg(take.command.as_str())
+                .arg(if take.again { "1" } else { "" });
             let no_script = match self.link.ask(&command).await {
-                Ok(value) => match take_outcome(&standing, take, value)? {
+                Ok(value) => match take_outcome(&standing, value)? {
                     TakeOutcome::Stale => false,
                     outcome => return Ok(outcome),
                 },
@@ -222,18 +224,16 @@ struct Look {
     changing: bool,
 }
 
-fn take_outcome(standing: &Standing, take: &Take, value: Value) -> Result<TakeOutcome, PortError> {
+fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortError> {
     let mut reply = Reply::of(value)?;
     Ok(match reply.text()?.as_str() {
-        "taken" => TakeOutcome::Taken {
-            admission: domain::admission::Admission {
-                epoch: reply.number()?,
-                number: reply.number()?,
-                at: reply.time()?,
-                offer_version: take.offer_version,
-            },
-            offer: read_offer(standing, reply.text()?.into_bytes())?,
-        },
+        "taken" => {
+            let (epoch, number, at) = (reply.number()?, reply.number()?, reply.time()?);
+            let offer = read_offer(standing, reply.text()?.into_bytes())?;
+            let offer_version = offer.offer.version;
+            let admission = Admission { epoch, number, at, offer_version };
+            TakeOutcome::Taken { admission, offer }
+        }
         "soldout" => {
             let stock = reply.stock()?.into_iter();
             let remaining = stock.map(|(sku, [limit, used, _])| (sku, limit.saturating_sub(used)));

@@ -1,19 +1,23 @@
 //! The decisions of an order: which facts a command leads to, on its own stream, on its
 //! reservation's and on its spotlight's.
 
+mod accept;
+mod late;
+mod payment;
+mod request;
+
 use super::command::PlaceOrder;
 use super::event::Accepted;
 use super::{Order, OrderCommand, OrderEnd, OrderError, OrderEvent, OrderReason};
-use crate::Timestamp;
 use crate::actor::Role;
-use crate::admission::Admission;
 use crate::command::Context;
 use crate::ledger::Ledger;
-use crate::line::total;
+use crate::line::Lines;
 use crate::payment::PaymentStatus;
 use crate::personal::Personal;
-use crate::reservation::{ReleaseReason, Reservation, ReservationCommand};
+use crate::reservation::{Hold, ReleaseReason, Reservation, ReservationCommand};
 use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
+use accept::{accept, deadline, refusal, repeated, void};
 
 /// What an order's decision looks at besides the order.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +30,27 @@ pub struct Scene<'a> {
     pub viewer_units: i64,
     /// The order's reservation.
     pub reservation: &'a Reservation,
+    /// Its second one, where the payment came after the hold.
+    pub again: &'a Reservation,
+    /// Epoch and number of the admission under which it was taken again.
+    pub taken_again: Option<(u64, u64)>,
+}
+
+impl<'a> Scene<'a> {
+    /// What the order holds, if it does.
+    pub const fn hold(&self) -> Option<&'a Hold> {
+        match self.again.hold() {
+            Some(hold) => Some(hold),
+            None => self.reservation.hold(),
+        }
+    }
+
+    /// The last oversell check: the units are free, and the viewer may have them (design rule 2).
+    fn has_room(&self, lines: &Lines) -> bool {
+        let units = self.viewer_units.saturating_add(i64::from(lines.units()));
+        let limit = self.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
+        limit.is_none_or(|limit| units <= i64::from(limit)) && self.ledger.has_room(lines)
+    }
 }
 
 /// The facts that a command leads to, by stream.
@@ -33,19 +58,20 @@ pub struct Scene<'a> {
 pub struct OrderDecision {
     /// On the order's stream.
     pub order: Vec<OrderEvent>,
-    /// On the reservation's stream.
-    pub reservation: Option<ReservationCommand>,
+    /// On the stream of the reservation that it is about.
+    pub reservation: Vec<ReservationCommand>,
     /// On the spotlight's stream.
     pub spotlight: Vec<SpotlightEvent>,
 }
 
 impl OrderDecision {
-    pub(super) fn of(order: Vec<OrderEvent>) -> Self {
+    fn of(order: Vec<OrderEvent>) -> Self {
         Self { order, ..Self::default() }
     }
 
-    pub(super) fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
-        let reservation = held.then_some(ReservationCommand::Release { reason });
+    fn releasing(order: Vec<OrderEvent>, held: bool, reason: ReleaseReason) -> Self {
+        let release = held.then_some(ReservationCommand::Release { reason });
+        let reservation = release.into_iter().collect();
         Self { order, reservation, ..Self::default() }
     }
 }
@@ -64,16 +90,35 @@ impl Order {
         match command {
             OrderCommand::PlaceOrder { place } => self.place(place, scene, context),
             OrderCommand::FailParked { place } => self.fail_parked(place, scene, context),
+            OrderCommand::RequestPayment { payment, .. } => {
+                self.request_payment(payment, scene, context)
+            }
             OrderCommand::RecordPayment { attempt, result, .. } => {
                 self.record_payment(*attempt, result, scene)
             }
+            OrderCommand::TakeAgain { admission, .. } => {
+                self.take_again(*admission, scene, context)
+            }
+            OrderCommand::TurnAway { .. } => self.turn_away(scene),
+            OrderCommand::EndParked { .. } => self.end_parked(scene),
             OrderCommand::ExpireHold { .. } => self.expire(scene, context),
             OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),
         }
     }
 
-    pub(super) fn accepted(&self) -> Result<&Accepted, OrderError> {
+    fn accepted(&self) -> Result<&Accepted, OrderError> {
         self.accepted.as_deref().ok_or(OrderError::NotFound)
+    }
+
+    /// The order, where the caller may act on it: a viewer on its own, a host on its seller's.
+    fn accepted_for(&self, scene: &Scene<'_>, context: &Context) -> Result<&Accepted, OrderError> {
+        let accepted = self.accepted()?;
+        scene.spotlight.terms_for(context).map_err(|_| OrderError::NotFound)?;
+        let by_viewer = context.actor.role == Role::Viewer;
+        if by_viewer && context.actor.subject.as_deref() != Some(accepted.viewer_ref.as_str()) {
+            return Err(OrderError::NotFound);
+        }
+        Ok(accepted)
     }
 
     fn place(
@@ -95,8 +140,13 @@ impl Order {
             order.push(OrderEvent::OrderFailed { order_id, reason });
             return Ok(OrderDecision {
                 order,
-                reservation: None,
-                spotlight: vec![void(place, &admission, VoidCause::NotReserved)],
+                reservation: vec![],
+                spotlight: vec![void(
+                    place.spotlight_id,
+                    order_id,
+                    &admission,
+                    VoidCause::NotReserved,
+                )],
             });
         }
         if let Some(choice) = &place.payment {
@@ -117,7 +167,7 @@ impl Order {
             admission_no: admission.number,
             deadline: deadline(scene, context.decided_at),
         };
-        Ok(OrderDecision { order, reservation: Some(reserve), spotlight: vec![] })
+        Ok(OrderDecision { order, reservation: vec![reserve], spotlight: vec![] })
     }
 
     fn fail_parked(
@@ -136,16 +186,34 @@ impl Order {
                 OrderEvent::OrderAccepted { accepted: Box::new(accepted) },
                 OrderEvent::OrderFailed { order_id: place.order_id, reason: OrderReason::Parked },
             ],
-            reservation: None,
-            spotlight: vec![void(place, &admission, VoidCause::Parked)],
+            reservation: vec![],
+            spotlight: vec![void(
+                place.spotlight_id,
+                place.order_id,
+                &admission,
+                VoidCause::Parked,
+            )],
         })
+    }
+
+    /// What the provider answered could not be taken in: the units are given back, and what it
+    /// holds or took goes back too.
+    fn end_parked(&self, scene: &Scene<'_>) -> Result<OrderDecision, OrderError> {
+        let order_id = self.accepted()?.order_id;
+        if self.has_ended() {
+            return Ok(OrderDecision::default());
+        }
+        let reason = OrderReason::Parked;
+        let mut order = vec![OrderEvent::OrderFailed { order_id, reason }];
+        order.extend(self.give_back(reason));
+        Ok(OrderDecision::releasing(order, scene.hold().is_some(), ReleaseReason::Parked))
     }
 
     /// The hold has run out. An order whose payment is under way gives its units back and waits for
     /// the provider's final answer; an authorised one is left to its capture.
     fn expire(&self, scene: &Scene<'_>, context: &Context) -> Result<OrderDecision, OrderError> {
         let accepted = self.accepted()?;
-        let Some(hold) = scene.reservation.hold() else { return Ok(OrderDecision::default()) };
+        let Some(hold) = scene.hold() else { return Ok(OrderDecision::default()) };
         if hold.deadline > context.decided_at {
             return Err(OrderError::HoldOpen);
         }
@@ -169,99 +237,23 @@ impl Order {
         scene: &Scene<'_>,
         context: &Context,
     ) -> Result<OrderDecision, OrderError> {
-        let accepted = self.accepted()?;
-        scene.spotlight.terms_for(context).map_err(|_| OrderError::NotFound)?;
+        let accepted = self.accepted_for(scene, context)?;
         let by_viewer = context.actor.role == Role::Viewer;
-        if by_viewer && context.actor.subject.as_deref() != Some(accepted.viewer_ref.as_str()) {
-            return Err(OrderError::NotFound);
-        }
         match self.end {
             OrderEnd::Open => {}
             OrderEnd::Cancelled => return Ok(OrderDecision::default()),
             OrderEnd::Confirmed => return Err(OrderError::AlreadyConfirmed),
             OrderEnd::Failed => return Err(OrderError::AlreadyEnded),
         }
-        let cancelled = OrderEvent::OrderCancelled {
+        let reason =
+            if by_viewer { OrderReason::CancelledByViewer } else { OrderReason::CancelledByHost };
+        let mut order = vec![OrderEvent::OrderCancelled {
             order_id: accepted.order_id,
-            reason: if by_viewer {
-                OrderReason::CancelledByViewer
-            } else {
-                OrderReason::CancelledByHost
-            },
+            reason,
             personal: Personal::text(text),
-        };
-        let held = scene.reservation.hold().is_some();
-        Ok(OrderDecision::releasing(vec![cancelled], held, ReleaseReason::Cancelled))
+        }];
+        order.extend(self.give_back(reason));
+        let held = scene.hold().is_some();
+        Ok(OrderDecision::releasing(order, held, ReleaseReason::Cancelled))
     }
-}
-
-/// The order is known: its own entry is fine, another entry of it is given back.
-fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission) -> OrderDecision {
-    let spotlight = if (known.epoch, known.number) == (repeat.epoch, repeat.number) {
-        vec![]
-    } else {
-        vec![void(place, repeat, VoidCause::Duplicate)]
-    };
-    OrderDecision { spotlight, ..OrderDecision::default() }
-}
-
-fn void(place: &PlaceOrder, admission: &Admission, cause: VoidCause) -> SpotlightEvent {
-    SpotlightEvent::AdmissionVoided {
-        spotlight_id: place.spotlight_id,
-        entry: place.order_id.0,
-        epoch: admission.epoch,
-        admission_no: admission.number,
-        cause,
-    }
-}
-
-/// The price by the version that was sold (design rule 12).
-fn accept(
-    place: &PlaceOrder,
-    admission: Admission,
-    scene: &Scene<'_>,
-    context: &Context,
-) -> Result<Accepted, OrderError> {
-    let terms = scene
-        .spotlight
-        .terms
-        .as_deref()
-        .filter(|terms| terms.seller == context.seller)
-        .ok_or(OrderError::NotFound)?;
-    let version = admission.offer_version;
-    let offer = scene.spotlight.offers.get(&version).ok_or(OrderError::UnknownOffer(version))?;
-    let lines = offer.price(&place.lines);
-    let total = total(&lines).map_err(OrderError::Total)?;
-    Ok(Accepted {
-        order_id: place.order_id,
-        spotlight_id: place.spotlight_id,
-        broadcast_id: terms.broadcast_id,
-        viewer_ref: place.viewer_ref.clone(),
-        lines,
-        total,
-        admission,
-        payment_method: place.payment.as_ref().map(|choice| choice.method.clone()),
-        key_fingerprint: place.key_fingerprint.clone(),
-        body_fingerprint: place.body_fingerprint.clone(),
-        received_at: place.received_at,
-        node: place.node.clone(),
-        accepted_at: context.decided_at,
-        personal: place.personal.clone(),
-    })
-}
-
-/// What can still fail an admitted order (design rules 2, 7 and 12).
-fn refusal(place: &PlaceOrder, scene: &Scene<'_>, decided_at: Timestamp) -> Option<OrderReason> {
-    if place.void_after.is_some_and(|limit| decided_at > limit) {
-        return Some(OrderReason::NotAccepted);
-    }
-    let units = scene.viewer_units.saturating_add(i64::from(place.lines.units()));
-    let limit = scene.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
-    let over_limit = limit.is_some_and(|limit| units > i64::from(limit));
-    (over_limit || !scene.ledger.has_room(&place.lines)).then_some(OrderReason::StockGuard)
-}
-
-fn deadline(scene: &Scene<'_>, decided_at: Timestamp) -> Timestamp {
-    let seconds = scene.spotlight.terms.as_deref().map_or(0, |terms| terms.hold_seconds);
-    decided_at + chrono::TimeDelta::seconds(i64::from(seconds))
 }

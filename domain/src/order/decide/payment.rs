@@ -1,8 +1,8 @@
-//! What a payment's result leads to.
+//! What a provider's answer leads to.
 
-use super::decide::{OrderDecision, Scene};
-use super::{Order, OrderEnd, OrderError, OrderEvent, OrderReason};
+use super::{OrderDecision, Scene};
 use crate::money::Money;
+use crate::order::{Order, OrderEnd, OrderError, OrderEvent, OrderReason};
 use crate::payment::{DeclineKind, PaymentResult, PaymentStatus};
 use crate::personal::Personal;
 use crate::reservation::{ReleaseReason, ReservationCommand};
@@ -18,12 +18,15 @@ impl Order {
         if let PaymentResult::Refunded { amount } = result {
             return self.refunded(attempt, *amount);
         }
-        if attempt != self.attempt {
+        // money of an earlier attempt is money all the same; anything else of it is old news
+        let arrived = matches!(result, PaymentResult::Captured { .. });
+        if attempt > self.attempt || (attempt < self.attempt && !arrived) {
             return Ok(OrderDecision::default());
         }
         if let PaymentResult::Authorized { amount, .. } | PaymentResult::Captured { amount } =
             result
             && *amount != accepted.total
+            && !self.returns(*amount, accepted.total)
         {
             return Err(OrderError::AmountMismatch);
         }
@@ -38,6 +41,13 @@ impl Order {
             PaymentResult::Voided => self.voided(attempt, scene),
             PaymentResult::Refunded { .. } => OrderDecision::default(),
         })
+    }
+
+    /// Whether a wrong amount may be taken in, because all of it is given back: the order has ended
+    /// unsold. Another currency is nobody's to guess.
+    fn returns(&self, amount: Money, total: Money) -> bool {
+        let unsold = matches!(self.end, OrderEnd::Failed | OrderEnd::Cancelled);
+        unsold && amount.currency == total.currency && amount.minor > 0
     }
 
     fn authorized(&self, attempt: u32, amount: Money, reference: Option<String>) -> OrderDecision {
@@ -56,7 +66,8 @@ impl Order {
     }
 
     /// Money arrived, whatever the provider said before: for an order that still holds its units it
-    /// is a sale, for any other it goes back.
+    /// is a sale; one whose units are gone may take them again ([`Order::may_take_again`]); from
+    /// any other it goes back.
     fn captured(&self, attempt: u32, amount: Money, scene: &Scene<'_>) -> OrderDecision {
         let Ok(accepted) = self.accepted() else { return OrderDecision::default() };
         if matches!(
@@ -70,12 +81,16 @@ impl Order {
         }
         let order_id = accepted.order_id;
         let captured = OrderEvent::PaymentCaptured { order_id, attempt, amount };
-        if self.end == OrderEnd::Open && scene.reservation.hold().is_some() {
+        if self.end == OrderEnd::Open && scene.hold().is_some() {
             return OrderDecision {
                 order: vec![captured, OrderEvent::OrderConfirmed { order_id }],
-                reservation: Some(ReservationCommand::Confirm),
+                reservation: vec![ReservationCommand::Confirm],
                 spotlight: vec![],
             };
+        }
+        let paid = Self { payment: PaymentStatus::Captured, ..self.clone() };
+        if paid.may_take_again(scene.reservation, scene.again) {
+            return OrderDecision::of(vec![captured]);
         }
         let reason = self.reason.unwrap_or(OrderReason::LatePayment);
         let mut order = vec![captured];
@@ -103,10 +118,10 @@ impl Order {
             return OrderDecision::default();
         }
         let order_id = accepted.order_id;
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         let code = code.to_owned();
         let declined = OrderEvent::PaymentDeclined { order_id, attempt, kind, code };
-        if self.end != OrderEnd::Open || (kind == DeclineKind::Soft && held) {
+        if self.end != OrderEnd::Open || (kind.may_retry(attempt) && held) {
             return OrderDecision::of(vec![declined]);
         }
         let failed = OrderEvent::OrderFailed { order_id, reason: OrderReason::PaymentDeclined };
@@ -138,7 +153,7 @@ impl Order {
                 personal: Personal::default(),
             });
         }
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
     }
 
@@ -157,7 +172,7 @@ impl Order {
             };
             order.push(OrderEvent::OrderFailed { order_id, reason });
         }
-        let held = scene.reservation.hold().is_some();
+        let held = scene.hold().is_some();
         OrderDecision::releasing(order, held, ReleaseReason::PaymentFailed)
     }
 
