@@ -1,6 +1,7 @@
 //! The projection keeps gates by the log, on every adapter.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::envelope::Position;
@@ -14,6 +15,7 @@ use super::adapters::TestClock;
 use super::story::{Story, fresh, order, time};
 use super::suite::{Gate, on_every_gate, taken};
 use super::world::World;
+use crate::support::eventually;
 
 on_every_gate!(keeping:
     creates_a_gate_and_keeps_it,
@@ -21,6 +23,7 @@ on_every_gate!(keeping:
     rebuilds_a_gate_that_lacks_an_order,
     rebuilds_rather_than_begins_again,
     tells_unknown_from_young_from_lost,
+    loads_an_epoch_once,
     rebuilds_once_for_many,
 );
 
@@ -154,6 +157,31 @@ async fn tells_unknown_from_young_from_lost(gate: Gate) {
     assert_eq!(world.epoch().await, 2);
     assert_eq!(rebuilder.ensure(spotlight).await.expect("asks"), Presence::Ready);
     assert_eq!(world.epoch().await, 2);
+}
+
+/// An epoch that were loaded twice could bring back what the gate held at first, after a loss in
+/// between.
+async fn loads_an_epoch_once(gate: Gate) {
+    let mut story = Story::new();
+    story.open(&[("a", 3)]);
+    let spotlight = story.spotlight;
+    let world = World::new(story);
+    let held = world.gate.lock().await;
+    // two processes notice at once: both have read the store when the first one's command comes
+    let rebuilders = [0, 1].map(|_| world.rebuilder(Arc::clone(&gate)));
+    let [one, two] = rebuilders.map(|rebuilder| {
+        tokio::task::spawn(async move { rebuilder.ensure(spotlight).await.expect("asks") })
+    });
+    eventually("both ask", Duration::from_secs(5), async || {
+        (world.asked.load(Ordering::SeqCst) == 2).then_some(())
+    })
+    .await;
+    drop(held);
+    let mut presences = [one.await.expect("ends"), two.await.expect("ends")];
+    presences.sort_unstable_by_key(|presence| *presence == Presence::Rebuilding);
+    assert_eq!(presences, [Presence::Ready, Presence::Rebuilding]);
+    assert_eq!(world.epoch().await, 2);
+    taken(&gate, &world.story().await.take(&[("a", 1)])).await;
 }
 
 async fn rebuilds_once_for_many(gate: Gate) {

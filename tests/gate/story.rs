@@ -214,8 +214,12 @@ impl Story {
     }
 
     pub fn reopened(&mut self, epoch: u64) -> Recorded {
+        self.reopened_by(epoch, fresh())
+    }
+
+    pub fn reopened_by(&mut self, epoch: u64, command: Uuid) -> Recorded {
         let spotlight_id = self.spotlight;
-        self.on_spotlight(SpotlightEvent::GateReopened { spotlight_id, epoch }, fresh())
+        self.on_spotlight(SpotlightEvent::GateReopened { spotlight_id, epoch }, command)
     }
 
     pub fn voided(&mut self, entry: Uuid, admission: Admission, cause: VoidCause) -> Recorded {

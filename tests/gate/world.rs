@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +28,10 @@ pub struct World {
     story: Mutex<Story>,
     outcomes: Mutex<BTreeMap<CommandId, StoredOutcome>>,
     moved: Notify,
+    /// Commands wait here while it is locked.
+    pub gate: Mutex<()>,
+    /// Commands that have come.
+    pub asked: AtomicUsize,
 }
 
 struct FreshIds;
@@ -40,7 +45,13 @@ impl Ids for FreshIds {
 impl World {
     pub fn new(story: Story) -> Arc<Self> {
         let story = Mutex::new(story);
-        Arc::new(Self { story, outcomes: Mutex::default(), moved: Notify::new() })
+        Arc::new(Self {
+            story,
+            outcomes: Mutex::default(),
+            moved: Notify::new(),
+            gate: Mutex::default(),
+            asked: AtomicUsize::new(0),
+        })
     }
 
     pub async fn story(&self) -> MutexGuard<'_, Story> {
@@ -85,13 +96,15 @@ impl CommandLog for World {
     }
 
     async fn append(&self, record: &CommandRecord) -> Result<Source, AppendError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.lock().await);
         let Command::Spotlight { command: SpotlightCommand::ReopenGate { expected } } =
             &record.command
         else {
             panic!("only gates are reopened: {record:?}");
         };
         if *expected == self.epoch().await {
-            self.story().await.reopened(expected + 1);
+            self.story().await.reopened_by(expected + 1, record.command_id.0);
         }
         let outcome = StoredOutcome {
             outcome: CommandOutcome::Done,

@@ -106,11 +106,13 @@ async fn a_reduction_that_was_parked_gives_back_after_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_decision_that_does_not_come_is_pending() {
+async fn what_widens_is_not_sent_while_the_store_is_away() {
     let rig = Rig::selling(5).await;
+    let sent = rig.log.records.lock().len();
     rig.store.away.store(true, std::sync::atomic::Ordering::SeqCst);
     let refused = rig.spotlight(adjust(1), "more").await;
-    assert_eq!(refused, Err(HostRefusal::DecisionPending));
+    assert_eq!(refused, Err(HostRefusal::StoreUnavailable));
+    assert_eq!(rig.log.records.lock().len(), sent);
 }
 
 #[tokio::test]

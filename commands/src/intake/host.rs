@@ -180,7 +180,17 @@ impl Intake {
                 return Ok(());
             }
         }
-        match self.ports.log.append(record).await {
+        let left = self.remaining(started).unwrap_or(Duration::ZERO);
+        let appended = tokio::select! {
+            biased;
+            appended = self.ports.log.append(record) => appended,
+            // an entry of the gate stays, and is appended again until it is decided
+            () = self.ports.clock.sleep(left) => return Err(match narrow {
+                Some(_) => HostRefusal::DecisionPending,
+                None => HostRefusal::OutcomeUnknown,
+            }),
+        };
+        match appended {
             Ok(_) => Ok(()),
             Err(AppendError::Unknown(_)) => Err(HostRefusal::OutcomeUnknown),
             Err(AppendError::Refused(_)) => match narrow.filter(|_| fresh) {

@@ -64,8 +64,11 @@ pub const CHANGING_RETRIES: u32 = 25;
 pub const CHANGING_PAUSE: Duration = Duration::from_millis(10);
 /// How long an order waits for a gate that is being rebuilt or has not heard of its spotlight yet.
 pub const REBUILD_BOUND: Duration = Duration::from_secs(2);
-/// The pause between two looks at such a gate.
+/// The pause before the second look at such a gate; doubled up to [`REBUILD_PAUSE_MAX`], because
+/// thousands may wait for the same one.
 pub const REBUILD_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause between two looks at such a gate.
+pub const REBUILD_PAUSE_MAX: Duration = Duration::from_millis(250);
 /// How long a host's command waits for its decision and for everybody to have applied it.
 pub const DECISION_BOUND: Duration = Duration::from_secs(2);
 /// How long a narrowing waits to hear whether it was decided before: the gate must act soon, also

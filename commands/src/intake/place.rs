@@ -13,7 +13,7 @@ use super::answer::Facts;
 use super::verdicts::Asked;
 use super::{
     ACK_BOUND, CHANGING_PAUSE, CHANGING_RETRIES, Intake, OrderRequest, PlaceRefusal, Placed,
-    Presence, REBUILD_BOUND, REBUILD_PAUSE, SOLD_OUT_STALENESS,
+    Presence, REBUILD_BOUND, REBUILD_PAUSE, REBUILD_PAUSE_MAX, SOLD_OUT_STALENESS,
 };
 use crate::clock::between;
 use crate::faults::{INTAKE_AFTER_PRODUCE, INTAKE_AFTER_TAKE};
@@ -168,10 +168,12 @@ impl Intake {
             Ok(Presence::Rebuilding) => {}
             Err(_) => return Err(PlaceRefusal::StockUnavailable),
         }
-        if between(since, self.ports.clock.now()) >= REBUILD_BOUND {
+        let waited = between(since, self.ports.clock.now());
+        if waited >= REBUILD_BOUND {
             return Err(PlaceRefusal::StockUnavailable);
         }
-        self.ports.clock.sleep(REBUILD_PAUSE).await;
+        // as long again as it has waited
+        self.ports.clock.sleep(waited.clamp(REBUILD_PAUSE, REBUILD_PAUSE_MAX)).await;
         Ok(())
     }
 

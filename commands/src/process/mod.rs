@@ -44,8 +44,10 @@ pub const LEASE_RENEWAL: Duration = Duration::from_secs(1);
 pub const LEASE_FAILURES_MAX: u32 = 3;
 /// The pause between two looks for holds and schedules that are due.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(200);
-/// The pause between two looks for entries, parked commands and gates that need help.
+/// The pause between two looks for entries and parked commands that need help.
 pub const REPAIR_PAUSE: Duration = Duration::from_millis(500);
+/// The pause between two looks for gates that were lost and that nobody orders from.
+pub const LOSS_PAUSE: Duration = Duration::from_secs(2);
 /// What one look takes in hand.
 pub const SWEEP_MAX: usize = 500;
 /// Commands that one look appends at once.
@@ -192,7 +194,7 @@ impl Process {
                     Self::failed("rebuild", &error);
                 }
             }
-            self.ports.clock.sleep(REPAIR_PAUSE).await;
+            self.ports.clock.sleep(LOSS_PAUSE).await;
         }
     }
 

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::envelope::Recorded;
 use domain::event::Event;
 use domain::gate::SnapshotFold;
-use domain::ids::{SpotlightId, StreamKey};
+use domain::ids::{CommandId, SpotlightId, StreamKey};
 use domain::ports::{EntryState, EventReader, GateSnapshot, PortError};
 use domain::spotlight::{SpotlightEvent, SpotlightStatus};
 
@@ -19,6 +19,7 @@ pub(super) struct Folded {
     gate_acted: bool,
     scheduled_at: Option<Timestamp>,
     reopened_at: Option<Timestamp>,
+    reopened_by: Option<CommandId>,
 }
 
 impl Folded {
@@ -50,6 +51,7 @@ impl Folded {
             }
             Event::Spotlight(SpotlightEvent::GateReopened { .. }) => {
                 self.reopened_at = Some(recorded.recorded_at);
+                self.reopened_by = Some(recorded.metadata.command_id);
             }
             _ => {}
         }
@@ -73,6 +75,11 @@ impl Folded {
     /// When its gate was last reopened, by the store.
     pub const fn reopened_at(&self) -> Option<Timestamp> {
         self.reopened_at
+    }
+
+    /// The command that reopened it last.
+    pub const fn reopened_by(&self) -> Option<CommandId> {
+        self.reopened_by
     }
 
     /// The snapshot as of what was read.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::actor::Actor;
 use domain::command::{Command, CommandRecord};
-use domain::ids::{CommandId, CorrelationId, SellerId, SpotlightId, StreamKey, derive_id};
+use domain::ids::{CommandId, CorrelationId, SellerId, SpotlightId, StreamKey};
 use domain::ports::{
     AppendError, Applied, Clock, CommandLog, CommandOutcome, EventReader, Ids, Loaded, PortError,
     StockGate,
@@ -78,6 +78,8 @@ pub struct RebuildPorts {
 pub struct Rebuilder {
     ports: RebuildPorts,
     in_flight: Mutex<BTreeSet<SpotlightId>>,
+    /// The commands of this process that may have reopened a gate which nobody has loaded yet.
+    reopening: Mutex<BTreeMap<SpotlightId, CommandId>>,
     unknown: Mutex<BTreeMap<SpotlightId, Timestamp>>,
     wanted: Mutex<BTreeSet<SpotlightId>>,
     asked: Notify,
@@ -101,6 +103,7 @@ impl Rebuilder {
         Self {
             ports,
             in_flight: Mutex::default(),
+            reopening: Mutex::default(),
             unknown: Mutex::default(),
             wanted: Mutex::default(),
             asked: Notify::new(),
@@ -127,6 +130,9 @@ impl Rebuilder {
             self.remember_unknown(spotlight);
             return Ok(Presence::Unknown);
         };
+        if self.has_reopened(spotlight, &folded) {
+            return self.load(spotlight, &folded).await;
+        }
         let left_to_projection =
             !folded.gate_acted() && self.is_recent(folded.scheduled_at(), APPLY_GRACE);
         if left_to_projection || self.is_recent(folded.reopened_at(), REOPEN_GRACE) {
@@ -209,6 +215,7 @@ impl Rebuilder {
     ) -> Result<Presence, PortError> {
         let Some(snapshot) = folded.snapshot() else { return Ok(Presence::Unknown) };
         let record = self.reopen_record(spotlight, expected, snapshot.offer.seller);
+        self.reopening.lock().insert(spotlight, record.command_id);
         match self.ports.log.append(&record).await {
             Ok(_) => {}
             // it may be in the log: the outcome tells
@@ -221,9 +228,26 @@ impl Rebuilder {
             return Ok(Presence::Rebuilding);
         }
         folded.read_on(self.ports.reader.as_ref(), spotlight).await?;
-        let Some(snapshot) = folded.snapshot().filter(|snapshot| snapshot.epoch > expected) else {
-            return Ok(Presence::Rebuilding);
-        };
+        if self.has_reopened(spotlight, &folded) {
+            return self.load(spotlight, &folded).await;
+        }
+        // somebody else did, and loads it
+        self.reopening.lock().remove(&spotlight);
+        Ok(Presence::Rebuilding)
+    }
+
+    /// Whether the last epoch of the gate is this process's own to load. Nobody loads another's: an
+    /// epoch that is loaded twice would bring back, in a gate that was lost in between, what it held
+    /// at first, under admissions that were given already.
+    fn has_reopened(&self, spotlight: SpotlightId, folded: &Folded) -> bool {
+        let own = self.reopening.lock().get(&spotlight).copied();
+        own.is_some() && own == folded.reopened_by()
+    }
+
+    /// Loads an epoch of this process's own, once, whatever comes of it.
+    async fn load(&self, spotlight: SpotlightId, folded: &Folded) -> Result<Presence, PortError> {
+        self.reopening.lock().remove(&spotlight);
+        let Some(snapshot) = folded.snapshot() else { return Ok(Presence::Unknown) };
         let loaded = self.ports.gate.load(&snapshot).await?;
         if loaded == Loaded::Done {
             counter!(GATE_REBUILDS_TOTAL).increment(1);
@@ -269,16 +293,15 @@ impl Rebuilder {
         }
     }
 
-    /// The same epoch is given up by the same command, whoever asks.
+    /// The same epoch is given up once, whoever asks: of several commands the first one does it.
     fn reopen_record(
         &self,
         spotlight: SpotlightId,
         expected: u64,
         seller: SellerId,
     ) -> CommandRecord {
-        let parts: [&[u8]; 2] = [spotlight.0.as_bytes(), &expected.to_be_bytes()];
         CommandRecord {
-            command_id: CommandId(derive_id("reopen-gate", &parts)),
+            command_id: CommandId(self.ports.ids.uuid()),
             seller,
             key: StreamKey::from(spotlight),
             correlation: CorrelationId(self.ports.ids.uuid()),

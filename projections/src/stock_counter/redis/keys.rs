@@ -31,6 +31,11 @@ impl GateKeys {
         meta
     }
 
+    pub fn pending(&self) -> &str {
+        let [_, _, _, pending, ..] = &self.0;
+        pending
+    }
+
     pub fn ids(&self) -> &str {
         let [_, _, _, _, ids, ..] = &self.0;
         ids

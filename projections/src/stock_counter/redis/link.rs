@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::ports::PortError;
+use futures::{StreamExt, TryStreamExt};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
@@ -19,6 +20,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RECONNECTS: usize = 2;
 /// How often a cluster sends a command again that a node has redirected or refused.
 const CLUSTER_RETRIES: u32 = 4;
+
+/// Scripts of a cluster that are asked for at the same time.
+const SCRIPTS_AT_ONCE: usize = 16;
 
 /// A connection that is shared by cloning.
 #[derive(Clone)]
@@ -120,6 +124,26 @@ impl Link {
         answer.extract_error()
     }
 
+    /// Which of the scripts are there, by key and hash, each on the server that owns its key.
+    pub async fn have_scripts(&self, scripts: Vec<(String, String)>) -> RedisResult<Vec<bool>> {
+        if let (Self::Single(_), Some((key, _))) = (self, scripts.first()) {
+            let mut command = script_exists();
+            for (_, hash) in &scripts {
+                command.arg(hash);
+            }
+            return Ok(match self.ask_owner(key, command).await? {
+                Value::Array(there) => there.iter().map(|one| *one == Value::Int(1)).collect(),
+                _ => vec![],
+            });
+        }
+        let answers = scripts.into_iter().map(|(key, hash)| async move {
+            let mut command = script_exists();
+            command.arg(hash);
+            Ok(self.ask_owner(&key, command).await? == Value::Array(vec![Value::Int(1)]))
+        });
+        futures::stream::iter(answers).buffered(SCRIPTS_AT_ONCE).try_collect().await
+    }
+
     /// Runs a script that never admits; a server that lacks it is given its text.
     pub async fn run(
         &self,
@@ -135,6 +159,12 @@ impl Link {
             answer => answer.map_err(unavailable),
         }
     }
+}
+
+fn script_exists() -> Cmd {
+    let mut command = redis::cmd("SCRIPT");
+    command.arg("EXISTS");
+    command
 }
 
 fn invocation(name: &str, script: &str, keys: &[String], args: &[Vec<u8>]) -> Cmd {

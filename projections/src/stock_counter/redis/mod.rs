@@ -154,8 +154,11 @@ impl StockGate for RedisGate {
     }
 
     async fn lost(&self) -> Vec<SpotlightId> {
-        self.look_for_losses().await;
-        self.seen.newly_lost()
+        let mut lost = self.look_for_losses().await;
+        lost.extend(self.seen.newly_lost());
+        lost.sort_unstable();
+        lost.dedup();
+        lost
     }
 }
 

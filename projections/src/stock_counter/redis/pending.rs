@@ -1,22 +1,25 @@
 //! What goes over all spotlights: claims of pending entries, and losses that no take has met.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::gate::{CLAIM_PAUSE_FIRST, CLAIM_PAUSE_MAX};
 use domain::ids::SpotlightId;
 use domain::ports::{PendingEntry, PortError};
-use futures::StreamExt;
-use redis::Value;
+use redis::{RedisResult, Value};
 use uuid::Uuid;
 
 use super::RedisGate;
 use super::keys::{LIVE_SETS, live_set_at};
 use super::link::unavailable;
 use super::reply::{Reply, corrupt};
+use super::seen::Standing;
 
 /// Spotlights that are asked at the same time.
 const ASKED_AT_ONCE: usize = 16;
+/// Spotlights that are asked about in one question.
+const GATES_AT_ONCE: usize = 500;
 
 impl RedisGate {
     pub(super) async fn claim_everywhere(
@@ -24,7 +27,7 @@ impl RedisGate {
         older_than: Duration,
         limit: usize,
     ) -> Result<Vec<PendingEntry>, PortError> {
-        let spotlights = self.live().await?;
+        let spotlights = self.with_pending(&self.live().await?).await?;
         let mut claimed = Vec::new();
         let mut left = spotlights.as_slice();
         while !left.is_empty() && claimed.len() < limit {
@@ -70,6 +73,28 @@ impl RedisGate {
         Ok(spotlights)
     }
 
+    /// Those of the spotlights that have entries to claim, or are to leave the live ones.
+    async fn with_pending(
+        &self,
+        spotlights: &[SpotlightId],
+    ) -> Result<Vec<SpotlightId>, PortError> {
+        let mut found = Vec::new();
+        for some in spotlights.chunks(GATES_AT_ONCE) {
+            let questions = some.iter().flat_map(|spotlight| {
+                let keys = self.keys(*spotlight);
+                let (mut status, mut pending) = (redis::cmd("HGET"), redis::cmd("ZCARD"));
+                status.arg(keys.meta()).arg("st");
+                pending.arg(keys.pending());
+                [status, pending]
+            });
+            let answers = self.link.ask_all(questions.collect()).await.map_err(unavailable)?;
+            let idle = |answer: &[Value]| matches!(answer, [Value::BulkString(status), Value::Int(0)] if status != b"C");
+            let answered = some.iter().zip(answers.chunks(2));
+            found.extend(answered.filter(|(_, answer)| !idle(answer)).map(|(id, _)| *id));
+        }
+        Ok(found)
+    }
+
     async fn claim_of(
         &self,
         spotlight: SpotlightId,
@@ -102,24 +127,59 @@ impl RedisGate {
         Ok(claimed)
     }
 
-    /// Asks for the states and take scripts of the gates that this node has seen: a spotlight that nobody
-    /// orders from is found lost too.
-    pub(super) async fn look_for_losses(&self) {
-        let seen = self.seen.all();
-        let asked = seen.into_iter().map(|(spotlight, standing)| async move {
-            let mut command = redis::cmd("SCRIPT");
-            command.arg("EXISTS").arg(&standing.body.hash);
-            let answer = self.link.ask_owner(standing.keys.meta(), command).await;
-            let Ok(Value::Array(answer)) = answer else { return };
-            let Ok(now) = self.read_standing(spotlight).await else { return };
-            let lost = match now {
-                Some(now) => now.token == standing.token && answer == [Value::Int(0)],
-                None => true,
-            };
-            if lost {
-                self.seen.lose(spotlight, &standing.token);
+    /// Asks for the states and take scripts of the gates that this node has seen, in two questions: a
+    /// spotlight that nobody orders from is found lost too. Returns those that somebody reopened and
+    /// did not load.
+    pub(super) async fn look_for_losses(&self) -> Vec<SpotlightId> {
+        let mut reopening = Vec::new();
+        for some in self.seen.all().chunks(GATES_AT_ONCE) {
+            match self.look_at(some).await {
+                Ok(found) => reopening.extend(found),
+                Err(error) => {
+                    tracing::debug!(%error, "gates cannot be looked at");
+                    break;
+                }
             }
+        }
+        reopening
+    }
+
+    async fn look_at(
+        &self,
+        gates: &[(SpotlightId, Arc<Standing>)],
+    ) -> RedisResult<Vec<SpotlightId>> {
+        let scripts = gates
+            .iter()
+            .map(|(_, seen)| (seen.keys.meta().to_owned(), seen.body.hash.clone()))
+            .collect();
+        let scripts = self.link.have_scripts(scripts).await?;
+        // after the scripts: a gate that was loaded in between stands under another token now
+        let states = gates.iter().map(|(_, seen)| {
+            let mut command = redis::cmd("HMGET");
+            command.arg(seen.keys.meta()).arg("tk").arg("re").arg("st");
+            command
         });
-        futures::stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).collect::<()>().await;
+        let states = self.link.ask_all(states.collect()).await?;
+        let mut reopening = Vec::new();
+        for (((spotlight, seen), is_there), state) in gates.iter().zip(scripts).zip(states) {
+            let state = Reply::of(state).and_then(|mut state| {
+                Ok((state.optional_text()?, state.optional_text()?, state.optional_text()?))
+            });
+            let Ok((token, reopened, standing)) = state else { continue };
+            match token {
+                None => {
+                    self.seen.forget(*spotlight);
+                    self.seen.lose(*spotlight, &seen.token);
+                }
+                // nothing is taken from it any more
+                Some(_) if standing.as_deref() == Some("C") => self.seen.forget(*spotlight),
+                Some(token) if token == seen.token && !is_there => {
+                    self.seen.lose(*spotlight, &token);
+                }
+                Some(_) if reopened.as_deref() == Some("1") => reopening.push(*spotlight),
+                Some(_) => {}
+            }
+        }
+        Ok(reopening)
     }
 }

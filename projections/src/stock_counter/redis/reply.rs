@@ -18,6 +18,15 @@ pub(super) fn corrupt(detail: impl std::fmt::Display) -> PortError {
     PortError::corrupt(WHAT, detail)
 }
 
+fn text_of(value: Value) -> Result<String, PortError> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(corrupt),
+        Value::SimpleString(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string()),
+        other => Err(corrupt(format!("{other:?} is no text"))),
+    }
+}
+
 impl Reply {
     pub fn of(value: Value) -> Result<Self, PortError> {
         match value {
@@ -31,17 +40,19 @@ impl Reply {
     }
 
     pub fn text(&mut self) -> Result<String, PortError> {
-        match self.value()? {
-            Value::BulkString(bytes) => String::from_utf8(bytes).map_err(corrupt),
-            Value::SimpleString(text) => Ok(text),
-            Value::Int(number) => Ok(number.to_string()),
-            other => Err(corrupt(format!("{other:?} is no text"))),
-        }
+        text_of(self.value()?)
     }
 
     pub fn number<T: std::str::FromStr>(&mut self) -> Result<T, PortError> {
         let text = self.text()?;
         text.parse().map_err(|_| corrupt(format!("{text:?} is no number")))
+    }
+
+    pub fn optional_text(&mut self) -> Result<Option<String>, PortError> {
+        match self.value()? {
+            Value::Nil => Ok(None),
+            value => text_of(value).map(Some),
+        }
     }
 
     pub fn list(&mut self) -> Result<Self, PortError> {

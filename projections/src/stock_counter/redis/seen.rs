@@ -130,7 +130,8 @@ impl Seen {
                 lost.push(*loss.key());
             }
         }
-        lost.sort_unstable();
+        // one whose state is gone stands under no token that could be asked about again
+        self.losses.retain(|spotlight, loss| !loss.told || self.standing.contains_key(spotlight));
         lost
     }
 }
