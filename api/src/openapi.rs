@@ -8,7 +8,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, responses};
+use crate::{broadcaster, ops, ordering, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use crate::{broadcaster, ops, ordering, responses};
         (name = "spotlights", description = "Offers inside a broadcast"),
         (name = "chat", description = "What moderators and hosts do to a chat"),
         (name = "orders", description = "What viewers buy"),
+        (name = "webhooks", description = "What sellers are told"),
         (name = "operations", description = "Probes and version"),
     ),
     modifiers(&Parts)
@@ -60,6 +61,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(broadcaster::routes())
         .merge(ordering::routes())
+        .merge(webhooks::routes())
         .merge(ops::routes())
 }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate,
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
+use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
+use crate::webhooks::{AddressRule, SecretKey};
 
 /// The parts that an api process is made of.
 pub struct App {
@@ -27,6 +29,12 @@ pub struct App {
     pub accepted: Arc<dyn AcceptedOrders>,
     /// What was said in chats.
     pub chat_log: Arc<dyn ChatLog>,
+    /// Endpoints of webhooks and what was sent to them.
+    pub webhooks: Arc<dyn WebhookBook>,
+    /// Where webhooks may go.
+    pub webhook_rule: AddressRule,
+    /// What the secrets of webhooks follow from.
+    pub webhook_key: SecretKey,
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.
@@ -37,7 +45,9 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
-    /// The limit of orders per viewer.
+    /// Whose word about a client's address counts.
+    pub proxies: Proxies,
+    /// The limits of orders per viewer and per address.
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,

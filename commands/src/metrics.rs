@@ -80,6 +80,14 @@ pub const RECEIPTS_BATCH_ORDERS: &str = "onair_receipts_batch_orders";
 pub const PROCESS_PROPOSALS_TOTAL: &str = "onair_process_proposals_total";
 /// Calls to payment providers, by operation.
 pub const PAYMENT_CALLS_TOTAL: &str = "onair_payment_calls_total";
+/// Tries of calls to a provider, by provider, operation and outcome.
+pub const PAYMENT_ATTEMPTS_TOTAL: &str = "onair_payment_attempts_total";
+/// Time of one try of a call to a provider.
+pub const PAYMENT_CALL_SECONDS: &str = "onair_payment_call_seconds";
+/// Calls to a provider that run.
+pub const PAYMENT_CALLS_RUNNING: &str = "onair_payment_calls_running";
+/// 1 while a provider is left alone, because it did not answer.
+pub const PAYMENT_PROVIDER_DOWN: &str = "onair_payment_provider_down";
 /// Steps of the process role that failed and are tried again.
 pub const PROCESS_ERRORS_TOTAL: &str = "onair_process_errors_total";
 /// Payments that the process role has in hand.
@@ -114,6 +122,11 @@ pub fn describe_core() {
     describe_histogram!(RECEIPTS_BATCH_ORDERS, Unit::Count, "Orders signed together");
     describe_counter!(PROCESS_PROPOSALS_TOTAL, Unit::Count, "Commands proposed, by purpose");
     describe_counter!(PAYMENT_CALLS_TOTAL, Unit::Count, "Calls to providers, by operation");
+    let tries = "Tries of calls to a provider, by outcome";
+    describe_counter!(PAYMENT_ATTEMPTS_TOTAL, Unit::Count, tries);
+    describe_histogram!(PAYMENT_CALL_SECONDS, Unit::Seconds, "One try of a call to a provider");
+    describe_gauge!(PAYMENT_CALLS_RUNNING, Unit::Count, "Calls to a provider that run");
+    describe_gauge!(PAYMENT_PROVIDER_DOWN, Unit::Count, "1 while a provider is left alone");
     describe_counter!(PROCESS_ERRORS_TOTAL, Unit::Count, "Steps that failed and are tried again");
     describe_gauge!(PAYMENTS_OPEN_ORDERS, Unit::Count, "Payments in hand");
 }

@@ -9,8 +9,8 @@ use crate::command::{Command, CommandRecord, Context};
 use crate::desk::Desk;
 use crate::event::{Event, StreamId};
 use crate::ids::{BroadcastId, SpotlightId};
-use crate::order::{Order, OrderCommand, OrderDecision, OrderError};
-use crate::reservation::{Reservation, ReservationError};
+use crate::order::{Order, OrderCommand, OrderDecision, OrderError, OrderEvent, Scene};
+use crate::reservation::{ReservationError, ReservationEvent};
 use crate::spotlight::{SpotlightCommand, SpotlightError, SpotlightEvent, VoidCause};
 
 /// A business *no*: recorded in the inbox beside the command, never an error of the writer.
@@ -129,10 +129,13 @@ fn decide_order(
     context: &Context,
 ) -> Decision {
     let mut decision = outcome(facts_of_order(desk, record, command, context));
-    if let OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place } = command
-        && let Some(admission) = place.admission.filter(|_| decision.refusal.is_some())
-    {
-        let entry = place.order_id.0;
+    let admission = match command {
+        OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place } => place.admission,
+        OrderCommand::TakeAgain { admission, .. } => *admission,
+        _ => None,
+    };
+    if let Some(admission) = admission.filter(|_| decision.refusal.is_some()) {
+        let entry = command.order_id().0;
         decision.events.extend(void(desk, record, entry, admission, VoidCause::Refused));
     }
     decision
@@ -148,25 +151,34 @@ fn facts_of_order(
     let nothing = Order::default();
     let order = desk.orders.get(&command.order_id()).map_or(&nothing, |known| &known.order);
     let decided = order.decide(command, &scene, context)?;
-    Ok(spread(record, command, scene.reservation, decided)?)
+    Ok(spread(record, command, &scene, decided)?)
 }
 
 /// Puts an order's decision onto its streams: what was accepted, then the units, then the rest.
 fn spread(
     record: &CommandRecord,
     command: &OrderCommand,
-    reservation: &Reservation,
+    scene: &Scene<'_>,
     decided: OrderDecision,
 ) -> Result<Vec<(StreamId, Event)>, ReservationError> {
-    let order = StreamId::order(command.order_id());
+    let id = command.order_id();
+    let order = StreamId::order(id);
     let mut events: Vec<(StreamId, Event)> =
         decided.order.into_iter().map(|event| (order.clone(), Event::Order(event))).collect();
-    if let Some(command_to_reservation) = decided.reservation {
-        let event = Event::Reservation(reservation.decide(&command_to_reservation)?);
-        let stream = StreamId::reservation(command.order_id());
-        let is_place = matches!(command, OrderCommand::PlaceOrder { .. });
-        let at = if is_place { events.len().min(1) } else { events.len() };
-        events.insert(at, (stream, event));
+    let again = matches!(command, OrderCommand::TakeAgain { .. }) || scene.again.hold().is_some();
+    let stream = if again { StreamId::reservation_again(id) } else { StreamId::reservation(id) };
+    let mut reservation = if again { scene.again } else { scene.reservation }.clone();
+    for command in &decided.reservation {
+        let event = reservation.decide(command)?;
+        reservation.apply(&event);
+        // units are held before anything is told of them
+        let begins = matches!(event, ReservationEvent::StockReserved { .. });
+        let accepts = usize::from(matches!(
+            events.first(),
+            Some((_, Event::Order(OrderEvent::OrderAccepted { .. })))
+        ));
+        let at = if begins { accepts } else { events.len() };
+        events.insert(at, (stream.clone(), Event::Reservation(event)));
     }
     events.extend(decided.spotlight.into_iter().map(|event| on_spotlight(record, event)));
     Ok(events)

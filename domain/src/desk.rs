@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::broadcast::Broadcast;
-use crate::event::{Event, StreamId, StreamKind};
+use crate::event::{Event, StreamId};
 use crate::ids::{OrderId, ViewerRef};
 use crate::ledger::{Ledger, ledger_deltas, units_delta};
 use crate::order::{Order, OrderCommand, Scene};
-use crate::reservation::Reservation;
+use crate::reservation::{Hold, Reservation, ReservationEvent};
 use crate::spotlight::Spotlight;
 
 /// An order and its reservation.
@@ -17,6 +17,31 @@ pub struct OrderDesk {
     pub order: Order,
     /// Its reservation.
     pub reservation: Reservation,
+    /// Its second one, where the payment came after the hold.
+    pub again: Reservation,
+    /// Epoch and number of the admission under which it was taken again.
+    pub taken_again: Option<(u64, u64)>,
+}
+
+impl OrderDesk {
+    /// Takes a fact of one of its reservations in.
+    fn reserve(&mut self, stream: &StreamId, event: &ReservationEvent) {
+        if !stream.is_again() {
+            return self.reservation.apply(event);
+        }
+        if let ReservationEvent::StockReserved { epoch, admission_no, .. } = event {
+            self.taken_again = Some((*epoch, *admission_no));
+        }
+        self.again.apply(event);
+    }
+
+    /// What it holds, if it does.
+    pub const fn hold(&self) -> Option<&Hold> {
+        match self.again.hold() {
+            Some(hold) => Some(hold),
+            None => self.reservation.hold(),
+        }
+    }
 }
 
 /// Everything that decisions of one stream key look at. The writer loads what a command needs
@@ -50,18 +75,27 @@ impl Desk {
 
     /// What an order's decision looks at.
     pub fn scene(&self, command: &OrderCommand) -> Scene<'_> {
-        let viewer_units = match command {
-            OrderCommand::PlaceOrder { place } => self.units.get(&place.viewer_ref).copied(),
-            _ => None,
-        };
+        let known = self.orders.get(&command.order_id());
+        let viewer_units = self.buyer(command).and_then(|viewer| self.units.get(viewer)).copied();
         Scene {
             spotlight: &self.spotlight,
             ledger: &self.ledger,
             viewer_units: viewer_units.unwrap_or(0),
-            reservation: self
-                .orders
-                .get(&command.order_id())
-                .map_or(&Reservation::Absent, |known| &known.reservation),
+            reservation: known.map_or(&Reservation::Absent, |known| &known.reservation),
+            again: known.map_or(&Reservation::Absent, |known| &known.again),
+            taken_again: known.and_then(|known| known.taken_again),
+        }
+    }
+
+    /// The viewer whose units a command may add to.
+    pub fn buyer<'a>(&'a self, command: &'a OrderCommand) -> Option<&'a ViewerRef> {
+        match command {
+            OrderCommand::PlaceOrder { place } => Some(&place.viewer_ref),
+            OrderCommand::TakeAgain { order_id, .. } => {
+                let accepted = self.orders.get(order_id)?.order.accepted.as_deref()?;
+                Some(&accepted.viewer_ref)
+            }
+            _ => None,
         }
     }
 
@@ -91,7 +125,7 @@ impl Desk {
             Event::Broadcast(event) => self.broadcast.apply(event),
             Event::Spotlight(event) => self.spotlight.apply(event),
             Event::Reservation(event) => {
-                self.orders.entry(event.order_id()).or_default().reservation.apply(event);
+                self.orders.entry(event.order_id()).or_default().reserve(stream, event);
             }
             Event::Order(event) => {
                 self.orders.entry(event.order_id()).or_default().order.apply(event);
@@ -102,8 +136,8 @@ impl Desk {
     /// Forgets an order; it is loaded again when a command needs it.
     pub fn forget_order(&mut self, order: OrderId) {
         self.orders.remove(&order);
-        for kind in [StreamKind::Order, StreamKind::Reservation] {
-            self.sequences.remove(&StreamId { kind, id: order.to_string() });
+        for stream in StreamId::of_order(order) {
+            self.sequences.remove(&stream);
         }
     }
 }

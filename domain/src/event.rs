@@ -79,6 +79,15 @@ impl Event {
         }
     }
 
+    /// The order that it tells about: its own events, and those of its reservation.
+    pub fn order(&self) -> Option<OrderId> {
+        match self {
+            Self::Order(event) => Some(event.order_id()),
+            Self::Reservation(event) => Some(event.order_id()),
+            Self::Broadcast(_) | Self::Spotlight(_) => None,
+        }
+    }
+
     /// The version of the event's schema.
     pub fn event_version(&self) -> String {
         match self {
@@ -160,6 +169,9 @@ impl FromStr for StreamKind {
     }
 }
 
+/// What the id of an order's second reservation ends with.
+const AGAIN: &str = "-2";
+
 /// One stream: its kind and the aggregate's id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamId {
@@ -188,6 +200,22 @@ impl StreamId {
     /// The stream of an order's reservation.
     pub fn reservation(id: OrderId) -> Self {
         Self { kind: StreamKind::Reservation, id: id.to_string() }
+    }
+
+    /// The stream of an order's second reservation: its payment came after the hold (design rule
+    /// 3).
+    pub fn reservation_again(id: OrderId) -> Self {
+        Self { kind: StreamKind::Reservation, id: format!("{id}{AGAIN}") }
+    }
+
+    /// Every stream that tells of an order.
+    pub fn of_order(id: OrderId) -> [Self; 3] {
+        [Self::order(id), Self::reservation(id), Self::reservation_again(id)]
+    }
+
+    /// Whether it is an order's second reservation.
+    pub fn is_again(&self) -> bool {
+        self.kind == StreamKind::Reservation && self.id.ends_with(AGAIN)
     }
 }
 

@@ -28,6 +28,13 @@ pub struct PricedLine {
     pub unit_price: Money,
 }
 
+impl PricedLine {
+    /// The line without its price.
+    pub fn unpriced(&self) -> Line {
+        Line { sku: self.sku.clone(), quantity: self.quantity }
+    }
+}
+
 /// Why a list of lines is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinesError {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::PAYMENT_ATTEMPTS_MAX;
 use crate::money::Money;
 
 /// How final a refusal is.
@@ -12,6 +13,13 @@ pub enum DeclineKind {
     Soft,
     /// No further attempt will help.
     Hard,
+}
+
+impl DeclineKind {
+    /// Whether another attempt may follow this refused one.
+    pub const fn may_retry(self, attempt: u32) -> bool {
+        matches!(self, Self::Soft) && attempt < PAYMENT_ATTEMPTS_MAX
+    }
 }
 
 /// What became of one attempt; the body of `RecordPayment`.

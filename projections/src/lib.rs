@@ -10,3 +10,4 @@ pub mod replay;
 pub mod sales_board;
 pub mod stock_counter;
 pub mod viewer_feed;
+pub mod webhooks;

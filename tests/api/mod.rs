@@ -3,9 +3,11 @@
 mod bad_input;
 mod chat;
 mod cli;
+mod keys;
 mod limits;
 mod orders;
 mod restarts;
 mod roles;
-mod server;
+pub mod server;
 mod shows;
+mod standstill;

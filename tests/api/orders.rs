@@ -46,7 +46,7 @@ async fn an_order_is_accepted_confirmed_and_listed() {
     let list = format!("/v1/orders?spotlight_id={spotlight}&status=confirmed");
     for token in [viewer("ana"), host()] {
         let listed = server.get(&list, &token).await.expect(200);
-        assert_eq!(listed.body["items"][0]["id"], json!(order));
+        assert_eq!(listed.body["items"], json!([ended]), "as the order is read alone");
         assert_eq!(listed.body["next_cursor"], Value::Null);
     }
     server
@@ -125,6 +125,48 @@ async fn an_order_that_waits_for_its_payment_can_be_cancelled() {
     server.post(&format!("{path}/cancel"), &viewer("ana"), &json!({})).await.expect(202);
     let freed = server.get(&format!("/v1/spotlights/{spotlight}"), &host()).await.expect(200);
     assert_eq!(freed.body["inventory"]["lamp"]["remaining"], 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_is_paid_and_a_soft_decline_tried_again() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 2, json!({})).await;
+    let ana = viewer("ana");
+    let mut body = order_of(&spotlight, 1);
+    body["payment_method"] = Value::Null;
+    let waiting = server.order(&ana, "k", &body).await.expect(202).id();
+    let path = format!("/v1/orders/{waiting}");
+    let pay = format!("{path}/payment");
+    server.post(&pay, &ana, &json!({"method": "gold"})).await.problem(422, "invalid");
+    server.post(&pay, &viewer("bob"), &json!({"method": "sim_ok"})).await.problem(404, "not_found");
+    let method = json!({"method": "sim_ok"});
+    let call = || server.call(Method::POST, &pay, Some(&ana), Some("p1"), Some(&method));
+    let paid = call().await.expect(202);
+    assert_eq!(paid.header("location"), Some(path.as_str()));
+    assert_eq!(paid.body["payment_method"], "sim_ok");
+    assert_eq!(paid.body["payment"]["attempts"], 1);
+    assert_eq!(server.ended(&waiting).await["status"], "confirmed");
+    assert_eq!(call().await.expect(202).body["status"], "confirmed", "a repeat of its key");
+    server.post(&pay, &ana, &method).await.problem(409, "already_confirmed");
+
+    body["payment_method"] = json!("sim_decline_soft");
+    let declined = server.order(&ana, "k2", &body).await.expect(202).id();
+    let path = format!("/v1/orders/{declined}");
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let shown = server.get(&path, &ana).await.expect(200).body;
+        if shown["payment"]["retryable"] == json!(true) {
+            assert_eq!(shown["status"], "reserved");
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.post(&format!("{path}/payment"), &ana, &method).await.expect(202);
+    let ended = server.ended(&declined).await;
+    assert_eq!((&ended["status"], &ended["payment"]["attempts"]), (&json!("confirmed"), &json!(2)));
     server.stop().await;
 }
 

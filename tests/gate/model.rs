@@ -1,6 +1,7 @@
 //! Random operations give the same on Redis as on the state machine, and the same as the ledger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::admission::Admission;
 use domain::gate::{GateState, SnapshotFold, apply_events, load_snapshot};
@@ -27,6 +28,7 @@ const STEPS: usize = 60;
 #[derive(Debug, Clone)]
 enum Step {
     Take { order: usize, wrong_version: bool, other_body: bool },
+    TakeAgain(usize),
     Cancel(usize),
     Narrow(usize),
     CancelNarrow(usize),
@@ -53,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (order.clone(), prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
             |(order, wrong_version, other_body)| Step::Take { order, wrong_version, other_body }
         ),
+        3 => order.clone().prop_map(Step::TakeAgain),
         1 => order.clone().prop_map(Step::Cancel),
         3 => host.clone().prop_map(Step::Narrow),
         1 => host.clone().prop_map(Step::CancelNarrow),
@@ -195,6 +198,16 @@ impl Both {
                 if let TakeOutcome::Taken { admission, .. } = &on_redis {
                     self.admissions.insert(*order, *admission);
                     self.takes[*order].fingerprint = take.fingerprint;
+                }
+                assert_eq!(untimed(on_redis), untimed(on_model));
+            }
+            Step::TakeAgain(order) => {
+                let take = Take { again: true, ..self.takes[*order].clone() };
+                let on_model = self.model().take(&take, now);
+                let on_redis = self.gate.take(&take).await.expect("answers");
+                if let TakeOutcome::Taken { admission, .. } = &on_redis {
+                    self.admissions.insert(*order, *admission);
+                    self.logged[*order] = Logged::No;
                 }
                 assert_eq!(untimed(on_redis), untimed(on_model));
             }
@@ -355,8 +368,8 @@ impl Both {
             let parts = shown.remaining + shown.held + shown.sold;
             assert_eq!(shown.limited_quantity, parts, "{sku}");
         }
-        let on_redis = self.gate.sold_out(spotlight).await.expect("answers");
-        let on_model = self.model().sold_out(now);
+        let on_redis = self.gate.sold_out(spotlight, Duration::ZERO).await.expect("answers");
+        let on_model = self.model().sold_out(Duration::ZERO, now);
         assert_eq!(on_redis.is_some(), on_model.is_some());
         if let (Some(on_redis), Some(on_model)) = (on_redis, on_model) {
             assert_eq!(on_redis.remaining, on_model.remaining);

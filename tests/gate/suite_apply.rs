@@ -1,11 +1,12 @@
 //! What the log tells every gate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::admission::Admission;
 use domain::gate::SnapshotFold;
 use domain::ids::OrderId;
-use domain::ports::{Applied, EntryState, GateSnapshot, Loaded, TakeOutcome};
+use domain::ports::{Applied, EntryState, GateSnapshot, Loaded, Take, TakeOutcome};
 use domain::spotlight::{SpotlightStatus, VoidCause};
 use tokio::task::JoinSet;
 
@@ -24,6 +25,7 @@ on_every_gate!(suite_apply:
     takes_nothing_between_reopening_and_loading,
     loads_a_closed_spotlight,
     grants_exactly_what_there_is,
+    takes_once_more_what_was_given_back,
 );
 
 fn fold(story: &Story) -> GateSnapshot {
@@ -53,6 +55,45 @@ async fn settles_and_gives_back_once(gate: Gate) {
     assert_eq!(shown(&gate, &story, "a").await, [5, 3, 0, 2]);
     let view = gate.view(story.spotlight).await.expect("answers").expect("has state");
     assert_eq!(view.next_release_at, None);
+}
+
+/// A late payment asks for the units of an order that the gate knows and holds no more.
+async fn takes_once_more_what_was_given_back(gate: Gate) {
+    let mut story = opened(&gate, &[("a", 2)]).await;
+    let take = story.take(&[("a", 2)]);
+    let admission = taken(&gate, &take).await;
+    let again = Take { again: true, command: "late".to_owned(), ..take.clone() };
+    let known = |outcome| match outcome {
+        TakeOutcome::SameAgain { entry, .. } => (entry.state, entry.command),
+        other => panic!("not the same again: {other:?}"),
+    };
+    // pending and held it is known, however it asks
+    let outcome = gate.take(&again).await.expect("answers");
+    assert_eq!(known(outcome), (EntryState::Pending, Some(take.command.clone())));
+    let mut events = story.reserved(&take, admission);
+    apply(&gate, &story, &events).await;
+    assert_eq!(known(gate.take(&again).await.expect("answers")), (EntryState::Held, None));
+    events.push(story.released(&take));
+    events.push(story.repriced(fresh()));
+    apply(&gate, &story, &events).await;
+    assert_eq!(known(gate.take(&take).await.expect("answers")), (EntryState::Ended, None));
+    // somebody else was faster
+    let other = story.take(&[("a", 1)]);
+    let others = taken(&gate, &other).await;
+    assert!(matches!(gate.take(&again).await.expect("answers"), TakeOutcome::SoldOut { .. }));
+    let voided = story.voided(other.order.0, others, VoidCause::NotReserved);
+    apply(&gate, &story, &[voided]).await;
+    // the price was accepted: the offer's new version does not matter
+    let second = taken(&gate, &again).await;
+    assert!(second.number > admission.number);
+    let outcome = gate.take(&again).await.expect("answers");
+    assert_eq!(known(outcome), (EntryState::Pending, Some("late".to_owned())));
+    assert_eq!(shown(&gate, &story, "a").await, [2, 0, 2, 0]);
+    let events = [story.held(&take, second), story.confirmed(&take)];
+    apply(&gate, &story, &events).await;
+    apply(&gate, &story, &events).await;
+    assert_eq!(shown(&gate, &story, "a").await, [2, 0, 0, 2]);
+    assert_eq!(fold(&story).orders.len(), 1);
 }
 
 async fn refuses_a_gap_and_what_does_not_begin(gate: Gate) {
@@ -219,7 +260,7 @@ async fn takes_nothing_between_reopening_and_loading(gate: Gate) {
     let take = story.take(&[("a", 1)]);
     assert_eq!(gate.take(&take).await.expect("answers"), TakeOutcome::NoState);
     assert_eq!(gate.view(story.spotlight).await.expect("answers"), None);
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     let adjusted = story.adjusted("a", 2, None);
     apply(&gate, &story, &[adjusted]).await;
     assert_eq!(gate.load(&fold(&story)).await.expect("loads"), Loaded::Done);
@@ -268,6 +309,7 @@ async fn grants_exactly_what_there_is(gate: Gate) {
     let granted: u32 = tasks.join_all().await.into_iter().sum();
     assert_eq!(granted, UNITS);
     assert_eq!(shown(&gate, &story, "a").await, [50_000, 0, 50_000, 0]);
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert_eq!(verdict.orders.len(), 50_000);
 }

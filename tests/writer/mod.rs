@@ -7,6 +7,7 @@ mod hosts;
 mod orders;
 mod payments;
 mod ports;
+mod providers;
 mod real;
 mod restarts;
 mod rig;

@@ -16,7 +16,7 @@ use domain::Timestamp;
 use domain::actor::{Actor, Role};
 use domain::broadcast::BroadcastCommand;
 use domain::command::{Command, CommandRecord};
-use domain::envelope::Position;
+use domain::envelope::{Position, Recorded};
 use domain::event::{Event, StreamId};
 use domain::fingerprint::Fingerprint;
 use domain::ids::{
@@ -29,7 +29,7 @@ use domain::money::{Currency, Money};
 use domain::offer::{Offer, Product, SkuTerms};
 use domain::order::PaymentChoice;
 use domain::personal::Personal;
-use domain::ports::{Clock, EventReader, OrderBook, SalesBoard, StockGate};
+use domain::ports::{Clock, EventReader, OrderBook, PaymentGateway, SalesBoard, StockGate};
 use domain::quantity::Quantity;
 use domain::spotlight::{SpotlightCommand, SpotlightTerms};
 use domain::views::OrderView;
@@ -209,13 +209,21 @@ impl Rig {
     }
 
     pub fn start_process(&mut self) -> tokio::task::AbortHandle {
+        let delay = Duration::from_millis(20);
+        self.start_process_with(Arc::new(SimulatedGateway::new(self.clock.clone(), delay)))
+    }
+
+    pub fn start_process_with(
+        &mut self,
+        gateway: Arc<dyn PaymentGateway>,
+    ) -> tokio::task::AbortHandle {
         let ports = ProcessPorts {
             store: self.store.clone(),
             log: self.log.clone(),
             gate: self.gate.clone(),
             orders: self.orders.clone(),
             board: self.board.clone(),
-            gateway: Arc::new(SimulatedGateway::new(self.clock.clone(), Duration::from_millis(20))),
+            gateway,
             rebuilder: self.rebuilder.clone(),
             clock: self.clock.clone(),
             faults: self.faults.clone(),
@@ -305,14 +313,17 @@ impl Rig {
 
     /// The types of an order's events, its reservation's among them, in order.
     pub async fn story(&self, order: OrderId) -> Vec<String> {
-        let streams = [StreamId::order(order), StreamId::reservation(order)];
+        let streams = StreamId::of_order(order);
         let events = self.store.inner.load(&streams).await.expect("reads");
         events.iter().map(|recorded| recorded.event.event_type()).collect()
     }
 
     pub async fn events(&self) -> Vec<Event> {
-        let events = self.store.inner.read(Position::START, usize::MAX).await.expect("reads");
-        events.into_iter().map(|recorded| recorded.event).collect()
+        self.recorded().await.into_iter().map(|recorded| recorded.event).collect()
+    }
+
+    pub async fn recorded(&self) -> Vec<Recorded> {
+        self.store.inner.read(Position::START, usize::MAX).await.expect("reads")
     }
 
     pub async fn voided(&self) -> usize {

@@ -66,6 +66,7 @@ fn refused(refusal: HostRefusal) -> Problem {
         HostRefusal::StockUnavailable | HostRefusal::LogUnavailable => {
             Problem::new(Code::StockUnavailable)
         }
+        HostRefusal::StoreUnavailable => Problem::new(Code::Unavailable).detail(detail),
         HostRefusal::OutcomeUnknown => Problem::new(Code::OutcomeUnknown),
         HostRefusal::DecisionPending => Problem::new(Code::DecisionPending),
         HostRefusal::Parked => Problem::internal("a host's command was parked"),
@@ -87,6 +88,8 @@ fn said_no(code: &str, detail: String) -> Problem {
         "below_committed" => Code::BelowCommitted,
         "limit_exceeded" => Code::LimitExceeded,
         "already_confirmed" => Code::AlreadyConfirmed,
+        "payment_not_awaited" => Code::PaymentNotAwaited,
+        "hold_expired" => Code::HoldExpired,
         "already_ended" => Code::AlreadyEnded,
         other => return Problem::internal(format!("the log refused with {other}: {detail}")),
     };

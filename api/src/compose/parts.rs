@@ -6,7 +6,7 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, PortError, SalesBoard, StockGate,
+    EventStore, FeedBus, OrderBook, PortError, SalesBoard, StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -25,6 +25,7 @@ pub(super) struct Parts {
     pub board: Arc<dyn SalesBoard>,
     pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
+    pub webhooks: Arc<dyn WebhookBook>,
     pub models: Arc<Models>,
     pub rebuilder: Arc<Rebuilder>,
     pub wire: Wire,

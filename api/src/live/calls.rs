@@ -14,7 +14,7 @@ use super::limits::LIKE_COUNT_MAX;
 use super::message;
 use super::metrics;
 use super::protocol;
-use super::refused::Refused;
+use super::refusal::Refused;
 use super::room::Room;
 use super::schema::{DataOnly, Reply, RpcRequest};
 use super::session::{Session, internal};

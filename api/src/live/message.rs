@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::limits::{CHAT_BYTES_MAX, CHAT_CHARACTERS_MAX};
-use super::refused::Refused;
+use super::refusal::Refused;
 
 /// The text as it is shown: without white space around it, with as many characters as a person
 /// may write, and without what changes how others read.

@@ -18,6 +18,7 @@ mod outbox;
 mod personal;
 mod protocol;
 mod rates;
+mod refusal;
 mod refused;
 mod room;
 mod rules;

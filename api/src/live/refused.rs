@@ -1,59 +1,44 @@
-//! The refusal of a call, which is its result.
+//! What is answered in place of a socket.
 
-use std::time::Duration;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection as Rejection;
+use axum::http::{HeaderValue, header};
 
-use serde_json::{Value, json};
+use super::LiveState;
+use crate::problem::{Code, Problem};
 
-/// Why a call was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The stable code.
-    pub code: &'static str,
-    /// For people.
-    pub reason: String,
-    /// After how long it may be tried again.
-    pub retry_after: Option<Duration>,
-}
+/// Seconds after which a refused client is to try again.
+const RETRY_AFTER_SECONDS: u32 = 2;
+/// The version of the WebSocket protocol that is spoken.
+const VERSION: HeaderValue = HeaderValue::from_static("13");
 
-impl Refused {
-    /// A refusal that waiting does not change, as far as is known.
-    pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), retry_after: None }
-    }
-
-    /// A refusal that ends.
-    #[must_use]
-    pub fn retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
-    }
-
-    /// The result of the call.
-    pub fn result(&self) -> Value {
-        let mut refused = json!({"code": self.code, "reason": self.reason});
-        if let (Some(wait), Some(members)) = (self.retry_after, refused.as_object_mut()) {
-            // rounded up: whoever waits so long is not refused again
-            let milliseconds = u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
-            members.insert("retry_after_ms".to_owned(), milliseconds.max(1).into());
+/// A request that asks for no socket, or not as it should.
+pub fn not_an_upgrade(rejection: &Rejection) -> Problem {
+    match rejection {
+        Rejection::MethodNotGet(_) => Problem::new(Code::MethodNotAllowed)
+            .header(header::ALLOW, HeaderValue::from_static("GET")),
+        Rejection::WebSocketKeyHeaderMissing(_) => {
+            Problem::new(Code::MalformedRequest).detail(rejection.to_string())
         }
-        json!({"refused": refused})
+        // HTTP/2 has no such headers
+        Rejection::MethodNotConnect(_) => Problem::new(Code::UpgradeRequired),
+        _ => Problem::new(Code::UpgradeRequired)
+            .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
+            .header(header::UPGRADE, HeaderValue::from_static("websocket"))
+            .header(header::SEC_WEBSOCKET_VERSION, VERSION),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A page that is not one of ours.
+pub fn foreign_origin() -> Problem {
+    Problem::new(Code::OriginNotAllowed)
+}
 
-    #[test]
-    fn a_wait_is_rounded_up() {
-        let refused = Refused::new("rate_limited", "slow down");
-        assert_eq!(
-            refused.result(),
-            json!({"refused": {"code": "rate_limited", "reason": "slow down"}})
-        );
-        let wait = |micros| {
-            let refused = refused.clone().retry_after(Duration::from_micros(micros));
-            refused.result()["refused"]["retry_after_ms"].clone()
-        };
-        assert_eq!((wait(0), wait(1_000), wait(1_001)), (json!(1), json!(1), json!(2)));
-    }
+/// The node is full, or goes away.
+pub fn no_seat(live: &LiveState) -> Problem {
+    let problem = if live.draining.is_cancelled() {
+        Problem::new(Code::ShuttingDown)
+    } else {
+        Problem::new(Code::Unavailable).detail("this node has no room for another connection")
+    };
+    problem.retry_after(RETRY_AFTER_SECONDS)
 }

@@ -12,7 +12,7 @@ use projections::viewer_feed::chat::{follow_rules, mode_message, pinned_message}
 use serde_json::{Value, json};
 
 use super::limits::CHAT_SPEAKERS_MAX;
-use super::refused::Refused;
+use super::refusal::Refused;
 use super::words::Words;
 
 struct State {

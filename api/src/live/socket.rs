@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use futures::stream::{SplitSink, SplitStream};
@@ -22,11 +23,10 @@ use super::metrics;
 use super::outbox::Outbox;
 use super::personal::Stream;
 use super::protocol::unsubscribed;
+use super::refused;
 use super::schema::Reply;
 use super::session::{Personal, Session};
 
-/// Seconds after which a refused client is to try again.
-const RETRY_AFTER_SECONDS: &str = "2";
 /// The subprotocol of Protobuf.
 const PROTOBUF: &str = "centrifuge-protobuf";
 /// The subprotocol of JSON, which is also spoken where none is asked for.
@@ -42,15 +42,16 @@ pub async fn upgrade(
     State(live): State<Arc<LiveState>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if !live.origins.admits(&headers) {
-        return (StatusCode::FORBIDDEN, "this origin is not allowed").into_response();
-    }
-    let Some(seat) = live.seat() else {
-        let retry = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "no room here").into_response();
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return refused::not_an_upgrade(&rejection).into_response(),
     };
+    if !live.origins.admits(&headers) {
+        return refused::foreign_origin().into_response();
+    }
+    let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
     let upgrade = upgrade.protocols([PROTOBUF, JSON]);
     let asked = upgrade.selected_protocol().and_then(|protocol| protocol.to_str().ok());
     let is_protobuf =

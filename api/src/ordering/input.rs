@@ -57,6 +57,19 @@ pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
     errors.finish(read)
 }
 
+/// Reads how an order is to be paid.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn payment(body: &Value) -> Result<PaymentChoice, Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let method = form.required("method", method);
+    form.close();
+    let choice = method.map(|method| PaymentChoice { provider: PROVIDER.to_owned(), method });
+    errors.finish(choice)
+}
+
 fn method(value: &Value) -> Result<String, String> {
     let method = values::text(value, PAYMENT_METHOD_MAX_CHARS)?;
     if SIM_METHODS.contains(&method.as_str()) {
@@ -117,6 +130,19 @@ mod tests {
         assert_eq!(
             pointers(&order(|body| body["payment_method"] = json!("gold"))),
             ["/payment_method"]
+        );
+    }
+
+    #[test]
+    fn a_payment_names_a_known_method() {
+        assert_eq!(payment(&json!({"method": "sim_late"})).expect("good").method, "sim_late");
+        for bad in [json!({}), json!({"method": "gold"}), json!({"method": null})] {
+            assert_eq!(payment(&bad).expect_err("bad").errors()[0].pointer, "/method");
+        }
+        assert_eq!(
+            payment(&json!({"method": "sim_ok", "amount": 1})).expect_err("bad").errors()[0]
+                .pointer,
+            "/amount"
         );
     }
 

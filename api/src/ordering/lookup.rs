@@ -39,8 +39,7 @@ impl OrderLookup {
             }
             (_, Some(accepted)) => Ok(Some((accepted.order, accepted.receipt))),
             (Ok(None), None) => {
-                let streams = [StreamId::order(id), StreamId::reservation(id)];
-                let events = self.reader.load(&streams).await?;
+                let events = self.reader.load(&StreamId::of_order(id)).await?;
                 let order = events.iter().fold(None, projections::order_book::fold);
                 Ok(order.map(|order| (order, None)))
             }

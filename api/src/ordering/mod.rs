@@ -1,8 +1,9 @@
-//! What viewers do: place, read, list and cancel orders.
+//! What viewers do: place, pay, read, list and cancel orders.
 
 mod cancel;
 pub mod input;
 mod lookup;
+mod payment;
 mod place;
 mod read;
 
@@ -21,4 +22,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(place::place, read::list))
         .routes(routes!(read::read))
         .routes(routes!(cancel::cancel))
+        .routes(routes!(payment::pay))
 }

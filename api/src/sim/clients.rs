@@ -61,6 +61,8 @@ pub struct Wish {
     pub method: Option<&'static str>,
     /// How often it is asked for, also after an answer.
     pub repeats: u32,
+    /// By which methods the buyer pays afterwards, one after the other.
+    pub pays: Vec<&'static str>,
     /// Whether the buyer calls it off.
     pub cancels: bool,
 }
@@ -97,7 +99,7 @@ impl Client {
     }
 
     /// A buyer, from the press on *buy* to the end of their patience; tells whether an answer came.
-    pub async fn buy(self, wish: Wish) -> bool {
+    pub async fn buy(self, mut wish: Wish) -> bool {
         self.told.lock().busy += 1;
         let mut answered = false;
         let mut version = self.offer_version(wish.spotlight).await;
@@ -113,6 +115,10 @@ impl Client {
                 Some(Ok(placed)) => {
                     self.promised(order, &placed);
                     answered = true;
+                    for (number, method) in (0_u64..).zip(std::mem::take(&mut wish.pays)) {
+                        self.pause(50, 2_000).await;
+                        self.pay(&wish, order, number, method).await;
+                    }
                     if wish.cancels {
                         self.cancel(&wish, order).await;
                     }
@@ -145,14 +151,34 @@ impl Client {
     }
 
     async fn cancel(&self, wish: &Wish, order: OrderId) {
-        let viewer_ref = viewer_ref(wish.viewer);
         let id = derive_id("cancel", &[order.0.as_bytes()]);
-        let subject = Some(viewer_ref.as_str().to_owned());
-        let actor = Actor { role: Role::Viewer, subject };
         let command = OrderCommand::CancelOrder { order_id: order, reason: None };
-        let command = Command::Order { command };
         // confirmed meanwhile, or called off: either is fine
-        let _ = self.submit(CommandId(id), wish.spotlight.into(), actor, command).await;
+        let _ = self.of_viewer(wish, id, command).await;
+    }
+
+    /// Pays an order that waits for it, or tries again; refused where it does not wait.
+    async fn pay(&self, wish: &Wish, order: OrderId, number: u64, method: &str) {
+        let id = derive_id("payment", &[order.0.as_bytes(), &number.to_be_bytes()]);
+        let payment = PaymentChoice { provider: "simulated".to_owned(), method: method.to_owned() };
+        let command = OrderCommand::RequestPayment { order_id: order, payment };
+        let paid = self.of_viewer(wish, id, command).await;
+        self.shop.line.world.note(|| match &paid {
+            Ok(_) => format!("order {order}: pays by {method}"),
+            Err(refusal) => format!("order {order}: pays by {method}: {}", refusal.code()),
+        });
+    }
+
+    async fn of_viewer(
+        &self,
+        wish: &Wish,
+        id: uuid::Uuid,
+        command: OrderCommand,
+    ) -> Result<Decided, HostRefusal> {
+        let subject = Some(viewer_ref(wish.viewer).as_str().to_owned());
+        let actor = Actor { role: Role::Viewer, subject };
+        let command = Command::Order { command };
+        self.submit(CommandId(id), wish.spotlight.into(), actor, command).await
     }
 
     /// A host's command, asked again until it is known what came of it.

@@ -180,6 +180,10 @@ impl Script {
             lines: Lines::try_new(lines).unwrap_or_else(|_| unreachable!()),
             method,
             repeats: u32::try_from(world.below(3)).unwrap_or(0),
+            pays: match method {
+                None | Some("sim_decline_soft") => self.payments(),
+                _ => vec![],
+            },
             cancels: world.chance(120),
         };
         let start = self.moment(rushes);
@@ -193,6 +197,12 @@ impl Script {
                 let _ = client.buy(wish).await;
             }),
         );
+    }
+
+    /// The methods by which a buyer pays who was not charged at once.
+    fn payments(&self) -> Vec<&'static str> {
+        let world = self.world();
+        (0..world.below(4)).filter_map(|_| world.pick(&SIM_METHODS).copied()).collect()
     }
 
     /// A moment of the rush.
@@ -219,6 +229,7 @@ impl Script {
                 lines: Lines::try_new(vec![line]).unwrap_or_else(|_| unreachable!()),
                 method: Some("sim_ok"),
                 repeats: 1,
+                pays: vec![],
                 cancels: false,
             };
             if !self.client.clone().buy(wish).await {

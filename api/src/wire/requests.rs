@@ -29,6 +29,14 @@ pub struct Reason {
     pub reason: Option<String>,
 }
 
+/// How an order is to be paid.
+#[derive(Debug, ToSchema)]
+pub struct NewPayment {
+    /// The method.
+    #[schema(max_length = 64, example = "sim_ok")]
+    pub method: String,
+}
+
 /// The product of a new spotlight.
 #[derive(Debug, ToSchema)]
 pub struct NewProduct {

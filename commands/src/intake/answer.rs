@@ -13,7 +13,6 @@ use domain::money::Money;
 use domain::order::{Accepted, Order, OrderCommand, OrderEnd};
 use domain::personal::Personal;
 use domain::ports::{Entry, EntryState, GateOffer, PortError};
-use domain::reservation::Reservation;
 use domain::views::{AcceptedOrder, OrderStatus, OrderView, PaymentView};
 
 use super::merkle::leaf_of;
@@ -144,6 +143,12 @@ impl Intake {
             .as_deref()
             .and_then(|command| serde_json::from_str(command).ok())
             .ok_or_else(unknown)?;
+        let places =
+            matches!(&record.command, Command::Order { command: OrderCommand::PlaceOrder { .. } });
+        if !places {
+            // decided long ago: its late payment takes the units again
+            return self.promise_decided(order).await?.ok_or_else(unknown);
+        }
         admit_record(&mut record, entry.admission, None);
         // an earlier append may be in the log: a refusal of this one gives nothing back
         let source = self.ports.log.append(&record).await.map_err(|_| unknown())?;
@@ -190,7 +195,7 @@ impl Intake {
 
     /// Promises an order that the log has decided, as it stands now.
     async fn promise_decided(&self, order: OrderId) -> Result<Option<Placed>, PlaceRefusal> {
-        let streams = [StreamId::order(order), StreamId::reservation(order)];
+        let streams = StreamId::of_order(order);
         let events = self
             .ports
             .events
@@ -205,12 +210,12 @@ impl Intake {
         let Some(facts) = Facts::of_events(&events, &known.order) else { return Ok(None) };
         let mut promised = self.promise(order, facts, true).await?;
         let view = &mut promised.order.order;
-        view.status = status_of(&known.order, &known.reservation);
+        view.status = status_of(&known.order, known.hold().is_some());
         view.reason = known.order.reason;
         view.version = u64::try_from(events.len()).unwrap_or(u64::MAX);
         view.payment.status = known.order.payment;
         view.payment.attempts = known.order.attempt;
-        view.hold_expires_at = known.reservation.hold().map(|hold| hold.deadline);
+        view.hold_expires_at = known.hold().map(|hold| hold.deadline);
         if let Some(last) = events.last() {
             view.updated_at = last.metadata.decided_at;
             view.position = last.position;
@@ -224,10 +229,10 @@ fn unreachable_log(order: OrderId, error: &PortError) -> PlaceRefusal {
     PlaceRefusal::OutcomeUnknown { order }
 }
 
-fn status_of(order: &Order, reservation: &Reservation) -> OrderStatus {
+fn status_of(order: &Order, held: bool) -> OrderStatus {
     let sold = order.captured_minor > 0 && order.refunded_minor >= order.captured_minor;
     match order.end {
-        OrderEnd::Open if reservation.hold().is_some() => OrderStatus::Reserved,
+        OrderEnd::Open if held => OrderStatus::Reserved,
         OrderEnd::Open => OrderStatus::Pending,
         OrderEnd::Confirmed if sold => OrderStatus::Refunded,
         OrderEnd::Confirmed => OrderStatus::Confirmed,

@@ -7,6 +7,8 @@
 
 mod expiry;
 mod gateway;
+pub mod guard;
+mod late;
 mod parked;
 mod payment;
 mod payments;
@@ -24,10 +26,12 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 pub use gateway::{SIM_METHODS, SimulatedGateway};
+pub use guard::GuardedGateway;
 pub use payment::PAYMENT_FINAL_DEFAULT;
 
 use crate::faults::Faults;
 use crate::intake::GateRebuilder;
+use crate::lease::give_back;
 use crate::metrics::PROCESS_ERRORS_TOTAL;
 use crate::writer::cause;
 use proposals::Remembered;
@@ -105,6 +109,9 @@ pub async fn run(ports: ProcessPorts, config: ProcessConfig, shutdown: Cancellat
         () = shutdown.cancelled() => {}
         () = process.take_turns() => {}
     }
+    // the next one need not wait for its end
+    let Process { ports, config, .. } = &process;
+    give_back(ports.store.as_ref(), ports.clock.as_ref(), ROLE, &config.owner).await;
 }
 
 impl Process {

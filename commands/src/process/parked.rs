@@ -27,15 +27,18 @@ impl Process {
         Ok(())
     }
 
-    /// Only a placed order has to end here: holds and payments of a known one are proposed again,
-    /// and a host was told.
+    /// An order whose answer cannot be taken in ends as well as one that could not be placed; other
+    /// commands are proposed again, or somebody was told.
     fn failing(&self, parked: &ParkedCommand) -> Option<CommandRecord> {
         let record: CommandRecord = serde_json::from_slice(&parked.value).ok()?;
-        let Command::Order {
-            command: OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place },
-        } = record.command
-        else {
-            return None;
+        let command = match record.command {
+            Command::Order {
+                command: OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place },
+            } => OrderCommand::FailParked { place },
+            Command::Order { command: OrderCommand::RecordPayment { order_id, .. } } => {
+                OrderCommand::EndParked { order_id }
+            }
+            _ => return None,
         };
         let purpose = Purpose {
             name: "fail_parked",
@@ -50,7 +53,7 @@ impl Process {
             key: record.key,
             correlation: record.correlation,
             causation: None,
-            command: Command::Order { command: OrderCommand::FailParked { place } },
+            command: Command::Order { command },
         };
         Some(self.proposal(&purpose, proposal))
     }

@@ -1,5 +1,6 @@
 //! One payment: what is to be asked of the provider next, by what the log says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -7,7 +8,7 @@ use domain::envelope::Recorded;
 use domain::event::Event;
 use domain::ids::{EventId, OrderId, SellerId, SpotlightId, StreamKey};
 use domain::money::Money;
-use domain::order::{Order, OrderEvent};
+use domain::order::{Accepted, Order, OrderEvent};
 use domain::payment::PaymentStatus;
 use domain::reservation::{Reservation, ReservationEvent};
 
@@ -25,6 +26,8 @@ pub(super) enum Step {
     Authorize,
     /// Take what was set aside.
     Capture,
+    /// The money came after the hold: ask the gate for the units once more.
+    TakeAgain,
     /// Give it back, or end an attempt that never answered.
     Void,
     /// Ask what became of it; it is never charged again.
@@ -43,10 +46,11 @@ pub(super) enum Step {
 pub(super) struct Payment {
     order: Order,
     reservation: Reservation,
+    again: Reservation,
     /// Until when units were held, also once they are not.
     pub(super) deadline: Option<Timestamp>,
-    /// The last attempt's method and amount.
-    pub(super) asked: Option<(String, Money)>,
+    /// The method and the amount of each attempt.
+    pub(super) asked: BTreeMap<u32, (String, Money)>,
     /// Who and where.
     pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
     /// The event that led here.
@@ -72,14 +76,17 @@ impl Payment {
                         let seller = recorded.metadata.seller.clone();
                         self.home = Some((seller, recorded.key, accepted.spotlight_id));
                     }
-                    OrderEvent::PaymentRequested { method, amount, .. } => {
-                        self.asked = Some((method.clone(), *amount));
+                    OrderEvent::PaymentRequested { attempt, method, amount, .. } => {
+                        self.asked.insert(*attempt, (method.clone(), *amount));
                     }
                     _ => {}
                 }
                 self.order.apply(event);
             }
             Event::Reservation(event) => {
+                if recorded.stream.is_again() {
+                    return self.again.apply(event);
+                }
                 if let ReservationEvent::StockReserved { deadline, .. } = event {
                     self.deadline = Some(*deadline);
                 }
@@ -104,22 +111,38 @@ impl Payment {
         if let Some(refund) = self.refund_due() {
             return refund;
         }
+        if self.order.may_take_again(&self.reservation, &self.again) {
+            return Step::TakeAgain;
+        }
         let ended = self.order.has_ended();
-        let held = self.reservation.hold().is_some();
-        let final_now = self.final_at(bound).is_some_and(|at| at <= now);
+        let held = self.reservation.hold().is_some() || self.again.hold().is_some();
+        // what was taken again is being captured: its time counts from its own hold
+        let deadline = self.again.hold().map(|hold| hold.deadline).or(self.deadline);
+        let over = ended || deadline.is_some_and(|deadline| deadline + delta(bound) <= now);
         match self.order.payment {
-            // the units are gone: nothing is charged any more
-            PaymentStatus::Requested | PaymentStatus::Authorized if ended || !held || final_now => {
+            PaymentStatus::Requested
+            | PaymentStatus::Unknown
+            | PaymentStatus::RequiresAction
+            | PaymentStatus::Authorized
+                if over =>
+            {
                 Step::Void
             }
-            PaymentStatus::Requested => Step::Authorize,
-            PaymentStatus::Unknown | PaymentStatus::RequiresAction if ended || final_now => {
-                Step::Void
+            PaymentStatus::Requested if held => Step::Authorize,
+            // whether the provider was asked before the units were given back is not known: it is
+            // asked what it knows, and never charged again
+            PaymentStatus::Requested | PaymentStatus::Unknown | PaymentStatus::RequiresAction => {
+                Step::Query
             }
-            PaymentStatus::Unknown | PaymentStatus::RequiresAction => Step::Query,
-            PaymentStatus::Authorized => Step::Capture,
+            PaymentStatus::Authorized if held => Step::Capture,
+            PaymentStatus::Authorized => Step::Void,
             _ => Step::Nothing,
         }
+    }
+
+    /// What a late payment takes again: who, and what was accepted.
+    pub(super) fn accepted(&self) -> Option<&Accepted> {
+        self.order.accepted.as_deref()
     }
 
     fn refund_due(&self) -> Option<Step> {
@@ -137,6 +160,7 @@ pub(super) const fn moved(event: &Event) -> Option<OrderId> {
         Event::Order(
             OrderEvent::PaymentRequested { order_id, .. }
             | OrderEvent::PaymentAuthorized { order_id, .. }
+            | OrderEvent::PaymentCaptured { order_id, .. }
             | OrderEvent::PaymentUnknown { order_id, .. }
             | OrderEvent::OrderFailed { order_id, .. }
             | OrderEvent::OrderCancelled { order_id, .. }

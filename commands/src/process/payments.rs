@@ -42,7 +42,7 @@ pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 pub const TELLS_MAX: usize = 3;
 
 /// When an order is looked at again.
-enum Next {
+pub(super) enum Next {
     /// When an event of it comes.
     Event,
     /// Its answer is on its way; look whether it arrived.
@@ -61,6 +61,8 @@ struct Desk {
     again: BTreeSet<(Timestamp, OrderId)>,
     again_of: BTreeMap<OrderId, Timestamp>,
     asked: BTreeMap<OrderId, u32>,
+    /// Was worked on, and is not done.
+    begun: BTreeSet<OrderId>,
 }
 
 impl Desk {
@@ -72,18 +74,24 @@ impl Desk {
         }
     }
 
-    fn start(&mut self) -> Option<OrderId> {
+    /// The next order in turn, and whether it was worked on before.
+    fn start(&mut self) -> Option<(OrderId, bool)> {
         let order = self.waiting.pop_front()?;
         self.queued.remove(&order);
         self.busy.insert(order, false);
         if let Some(at) = self.again_of.remove(&order) {
             self.again.remove(&(at, order));
         }
-        Some(order)
+        Some((order, self.begun.contains(&order)))
     }
 
     fn finish(&mut self, order: OrderId, next: &Next, now: Timestamp) {
         let dirty = self.busy.remove(&order).unwrap_or(false);
+        if matches!(next, Next::Event) {
+            self.begun.remove(&order);
+        } else {
+            self.begun.insert(order);
+        }
         let pause = match next {
             Next::Event => {
                 self.asked.remove(&order);
@@ -137,9 +145,9 @@ impl Process {
                 relist_at = now + delta(RELIST_PAUSE);
             }
             while running.len() < self.config.payments.max(1)
-                && let Some(order) = desk.start()
+                && let Some((order, again)) = desk.start()
             {
-                running.push(Box::pin(async move { (order, self.work_on(order).await) }));
+                running.push(Box::pin(async move { (order, self.work_on(order, again).await) }));
             }
             gauge!(PAYMENTS_OPEN_ORDERS)
                 .set(f64::from(u32::try_from(desk.open()).unwrap_or(u32::MAX)));
@@ -227,8 +235,8 @@ impl Process {
         }
     }
 
-    async fn work_on(&self, order: OrderId) -> Next {
-        match self.take_step(order).await {
+    async fn work_on(&self, order: OrderId, again: bool) -> Next {
+        match self.take_step(order, again).await {
             Ok(next) => next,
             Err(error) => {
                 Self::failed("payment", &error);
@@ -238,12 +246,24 @@ impl Process {
     }
 
     /// One call to the provider and its answer into the log, or nothing.
-    async fn take_step(&self, order: OrderId) -> Result<Next, PortError> {
-        let streams = [StreamId::order(order), StreamId::reservation(order)];
+    async fn take_step(&self, order: OrderId, again: bool) -> Result<Next, PortError> {
+        let streams = StreamId::of_order(order);
         let payment = Payment::of(&self.ports.store.load(&streams).await?);
         let step = payment.step(self.ports.clock.now(), self.config.payment_final);
+        if step == Step::TakeAgain {
+            return self.take_again(order, &payment).await;
+        }
         let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
         let latest = payment.final_at(self.config.payment_final);
+        // an answer that cannot be taken in is not asked for again and again
+        let parked =
+            again && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
+        if parked || self.ports.gateway.is_down() {
+            return Ok(Next::Ask(None));
+        }
+        if step == Step::Authorize && self.paid_before(order, &payment).await? {
+            return Ok(Next::Recheck);
+        }
         let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
         self.ports.faults.at(PROCESS_AFTER_CALL).await?;
         let tells = self.ports.gateway.tells(&call).clamp(1, TELLS_MAX);
@@ -251,6 +271,22 @@ impl Process {
             self.record(order, &payment, call.attempt, &result).await?;
         }
         Ok(Next::Recheck)
+    }
+
+    /// Ends the attempt before this one for good, so that no buyer pays twice. A provider that took
+    /// the money after its *no* says so here, and nothing more is asked of it.
+    async fn paid_before(&self, order: OrderId, payment: &Payment) -> Result<bool, PortError> {
+        let Some(earlier) = payment.attempt().checked_sub(1).filter(|attempt| *attempt > 0) else {
+            return Ok(false);
+        };
+        let Some(call) = call_for(order, payment, earlier) else { return Ok(false) };
+        counter!(PAYMENT_CALLS_TOTAL, "operation" => "void").increment(1);
+        let result = self.ports.gateway.void(&call).await?;
+        let paid = matches!(result, PaymentResult::Captured { .. });
+        if paid {
+            self.record(order, payment, earlier, &result).await?;
+        }
+        Ok(paid)
     }
 
     /// The provider's answer, where it leads to a fact.
@@ -261,7 +297,7 @@ impl Process {
     ) -> Result<Option<PaymentResult>, PortError> {
         let gateway = &self.ports.gateway;
         let (operation, answer) = match step {
-            Step::Nothing => return Ok(None),
+            Step::Nothing | Step::TakeAgain => return Ok(None),
             // an answer that did not come is asked for, never asked again
             Step::Authorize => {
                 let answer = gateway.authorize(call).await.unwrap_or(PaymentResult::Unknown);
@@ -305,15 +341,17 @@ fn known(answer: Option<PaymentResult>) -> Option<PaymentResult> {
 }
 
 fn call_of(order: OrderId, payment: &Payment, step: Step) -> Option<PaymentCall> {
-    if step == Step::Nothing {
-        return None;
+    let call = call_for(order, payment, payment.attempt())?;
+    match step {
+        Step::Nothing | Step::TakeAgain => None,
+        Step::Refund { attempt, amount } => Some(PaymentCall { attempt, amount, ..call }),
+        _ => Some(call),
     }
-    let (method, asked) = payment.asked.clone()?;
+}
+
+fn call_for(order: OrderId, payment: &Payment, attempt: u32) -> Option<PaymentCall> {
+    let (method, amount) = payment.asked.get(&attempt)?.clone();
     let (_, _, spotlight) = payment.home.as_ref()?;
-    let (attempt, amount) = match step {
-        Step::Refund { attempt, amount } => (attempt, amount),
-        _ => (payment.attempt(), asked),
-    };
     let held_until = payment.deadline;
     Some(PaymentCall { order, spotlight: *spotlight, attempt, method, amount, held_until })
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::command::{Command, CommandRecord};
-use domain::decision::{Decision, decide};
+use domain::decision::{Decision, Refusal, decide};
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
-use domain::ids::{CommandId, EventId, SpotlightId, StreamKey};
-use domain::order::{OrderCommand, OrderEvent, OrderReason};
+use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
+use domain::order::{OrderCommand, OrderError, OrderEvent, OrderReason};
 use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
 use domain::spotlight::{SpotlightEvent, VoidCause};
 use metrics::counter;
@@ -18,6 +18,9 @@ use metrics::counter;
 use super::desks::{Desks, limit_of};
 use super::park::{Behind, behind, misaddressed, sequence_of};
 use crate::metrics::{ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
+
+/// The epoch of a gate that was never rebuilt.
+const FIRST_EPOCH: u64 = 1;
 
 /// A record of a batch, parsed as far as it does.
 #[derive(Debug, Clone)]
@@ -47,7 +50,10 @@ impl Item {
 fn uses_inbox(record: &CommandRecord) -> bool {
     match &record.command {
         Command::Broadcast { .. } | Command::Spotlight { .. } => true,
-        Command::Order { command } => matches!(command, OrderCommand::CancelOrder { .. }),
+        Command::Order { command } => matches!(
+            command,
+            OrderCommand::CancelOrder { .. } | OrderCommand::RequestPayment { .. }
+        ),
     }
 }
 
@@ -136,6 +142,12 @@ impl Making<'_> {
         };
         let decided_at = self.decided_at;
         match catch_unwind(AssertUnwindSafe(|| decide(desk, record, decided_at))) {
+            Ok(Decision { refusal: Some(Refusal::Order(OrderError::AmountMismatch)), events })
+                if events.is_empty() =>
+            {
+                // never confirmed, and never silent: somebody has to look at it
+                self.park(item, "the provider's amount is not the order's");
+            }
             Ok(decision) => self.take(item, record, decision),
             Err(_) => self.park(item, "the decision panicked"),
         }
@@ -154,15 +166,15 @@ impl Making<'_> {
     }
 
     /// A host's command that was decided before: what changed the spotlight has ended the gate's
-    /// entry by that. One that was parked has not, nor has a *no* ended the entry of a later try
-    /// (design rule 4).
+    /// entry by that. One that was parked has not, nor has a *no* ended the entry of a later try,
+    /// nor any fact the entry that a gate took again after it was rebuilt (design rule 4).
     fn repeat(&mut self, item: &Item, record: &CommandRecord, outcome: &CommandOutcome) {
         counter!(WRITER_REPEATS_TOTAL).increment(1);
         let Command::Spotlight { command } = &record.command else { return };
-        if *outcome == CommandOutcome::Done {
+        let Some(admission) = command.admission() else { return };
+        if *outcome == CommandOutcome::Done && admission.epoch <= FIRST_EPOCH {
             return;
         }
-        let Some(admission) = command.admission() else { return };
         let spotlight_id = SpotlightId(record.key.0);
         let voided = SpotlightEvent::AdmissionVoided {
             spotlight_id,
@@ -199,7 +211,9 @@ impl Making<'_> {
 
     fn push(&mut self, item: &Item, record: &CommandRecord, events: Vec<(StreamId, Event)>) {
         let Some(desk) = self.desks.desk(record.key) else { return };
-        for (index, (stream, event)) in events.into_iter().enumerate() {
+        let followed_by = followers(&events);
+        let numbered = events.into_iter().zip(followed_by).enumerate();
+        for (index, ((stream, event), followed_by)) in numbered {
             if let (Event::Reservation(event), Some(limit)) = (&event, limit_of(desk)) {
                 self.batch.unit_limits.insert(event.spotlight_id(), limit);
             }
@@ -210,7 +224,7 @@ impl Making<'_> {
                 sequence,
                 stream,
                 key: record.key,
-                metadata: metadata(item, record, self.decided_at),
+                metadata: Metadata { followed_by, ..metadata(item, record, self.decided_at) },
                 event,
             });
         }
@@ -238,7 +252,22 @@ fn metadata(item: &Item, record: &CommandRecord, decided_at: Timestamp) -> Metad
         actor: record.actor.clone(),
         source: item.delivered.source.clone(),
         decided_at,
+        followed_by: 0,
     }
+}
+
+/// How many later events of the decision each has about its order.
+fn followers(events: &[(StreamId, Event)]) -> Vec<u32> {
+    let mut after: Vec<OrderId> = Vec::new();
+    let counts = events.iter().rev().map(|(_, event)| {
+        let Some(order) = event.order() else { return 0 };
+        let count = after.iter().filter(|later| **later == order).count();
+        after.push(order);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    });
+    let mut counts: Vec<u32> = counts.collect();
+    counts.reverse();
+    counts
 }
 
 /// Counts what should never be, once it is stored.

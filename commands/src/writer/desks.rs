@@ -115,8 +115,12 @@ impl Desks {
         let mut events = store.load(&streams).await?;
         let known: BTreeSet<OrderId> = events.iter().filter_map(order_of).collect();
         if !known.is_empty() {
-            let streams: Vec<StreamId> =
-                known.iter().map(|order| StreamId::reservation(*order)).collect();
+            let streams: Vec<StreamId> = known
+                .iter()
+                .flat_map(|order| {
+                    [StreamId::reservation(*order), StreamId::reservation_again(*order)]
+                })
+                .collect();
             events.extend(store.load(&streams).await?);
         }
         for (order, key) in &missing {
@@ -144,12 +148,14 @@ impl Desks {
     ) -> Result<(), PortError> {
         let mut missing: BTreeMap<StreamKey, BTreeSet<ViewerRef>> = BTreeMap::new();
         for item in items {
-            let Some((key, OrderCommand::PlaceOrder { place })) = item.order_command() else {
-                continue;
-            };
+            let Some((key, command)) = item.order_command() else { continue };
             let Some(desk) = self.desk(key) else { continue };
-            if limit_of(desk).is_some() && desk.lacks_viewer(&place.viewer_ref) {
-                missing.entry(key).or_default().insert(place.viewer_ref.clone());
+            if limit_of(desk).is_some()
+                && let Some(viewer) = desk.buyer(command)
+                && desk.lacks_viewer(viewer)
+            {
+                let viewer = viewer.clone();
+                missing.entry(key).or_default().insert(viewer);
             }
         }
         for (key, viewers) in missing {

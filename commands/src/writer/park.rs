@@ -93,10 +93,16 @@ pub(super) enum Behind {
 
 pub(super) fn behind(record: &CommandRecord) -> Behind {
     match &record.command {
-        Command::Order { command: OrderCommand::FailParked { .. } } => Behind::Decide,
-        // the sweeper proposes again, and the re-driver does while the gate has the entry
         Command::Order {
-            command: OrderCommand::ExpireHold { .. } | OrderCommand::PlaceOrder { .. },
+            command: OrderCommand::FailParked { .. } | OrderCommand::EndParked { .. },
+        } => Behind::Decide,
+        // they are proposed again, by the re-driver while the gate has the entry
+        Command::Order {
+            command:
+                OrderCommand::ExpireHold { .. }
+                | OrderCommand::TakeAgain { .. }
+                | OrderCommand::TurnAway { .. }
+                | OrderCommand::PlaceOrder { .. },
         } => Behind::Skip,
         _ => Behind::Park,
     }

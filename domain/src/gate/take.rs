@@ -19,7 +19,9 @@ impl GateState {
         if !self.serves(&take.seller) {
             return TakeOutcome::NoState;
         }
-        if let Some(known) = self.entries.get(&take.order.0) {
+        if let Some(known) = self.entries.get(&take.order.0)
+            && !(take.again && known.state == EntryState::Ended && known.order().is_some())
+        {
             return self.again(known, take);
         }
         if let Some(refused) = self.refusal(take, now) {
@@ -50,7 +52,7 @@ impl GateState {
         }
     }
 
-    /// Window, version, SKUs, limit, stock, in this order.
+    /// Window, version, SKUs, limit, stock, leased verdicts, in this order.
     fn refusal(&self, take: &Take, now: Timestamp) -> Option<TakeOutcome> {
         match self.status_at(now) {
             SpotlightStatus::Scheduled => {
@@ -63,7 +65,7 @@ impl GateState {
         if self.halts.offers > 0 {
             return Some(TakeOutcome::Changing);
         }
-        if take.offer_version != self.offer.offer.version {
+        if !take.again && take.offer_version != self.offer.offer.version {
             return Some(TakeOutcome::OfferChanged { offer: self.offer.clone() });
         }
         if let Some(line) = take.lines.iter().find(|line| !self.stock.contains_key(&line.sku)) {
@@ -82,7 +84,10 @@ impl GateState {
                 .get(&line.sku)
                 .is_some_and(|stock| stock.free() >= i64::from(line.quantity.get()))
         });
-        (!fits).then(|| TakeOutcome::SoldOut { remaining: self.remaining() })
+        if !fits {
+            return Some(TakeOutcome::SoldOut { remaining: self.remaining() });
+        }
+        self.leased_until.is_some_and(|until| now < until).then_some(TakeOutcome::Changing)
     }
 
     const fn admit(&mut self, now: Timestamp) -> Admission {

@@ -36,6 +36,8 @@ struct Key {
     own: u64,
     /// The last sequences of an order's stream and of its reservation's.
     orders: ById<OrderId, (u64, u64)>,
+    /// The last sequences of second reservations; few orders have one.
+    again: ById<OrderId, u64>,
 }
 
 impl Chain {
@@ -83,13 +85,19 @@ impl Key {
         let sequence = event.sequence;
         let (kind, id) = stream_of(&event.event);
         let mut text = Uuid::encode_buffer();
-        if event.stream.kind != kind || event.stream.id != *id.hyphenated().encode_lower(&mut text)
-        {
+        let of_id = match event.stream.id.strip_suffix("-2") {
+            Some(order) if event.stream.is_again() => order,
+            _ => &event.stream.id,
+        };
+        if event.stream.kind != kind || of_id != id.hyphenated().encode_lower(&mut text) {
             wrong.push(format!("an event of {} {id} stands in {}", kind.as_str(), event.stream));
         }
         let last = match kind {
             StreamKind::Broadcast | StreamKind::Spotlight => &mut self.own,
             StreamKind::Order => &mut self.orders.entry(OrderId(id)).or_default().0,
+            StreamKind::Reservation if event.stream.is_again() => {
+                self.again.entry(OrderId(id)).or_default()
+            }
             StreamKind::Reservation => &mut self.orders.entry(OrderId(id)).or_default().1,
         };
         let unknown_before = !self.whole && *last == 0;

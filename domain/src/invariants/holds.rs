@@ -9,8 +9,9 @@ use crate::line::Lines;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
 
-/// I3: sequence 1 of a reservation is `StockReserved` and there is no other; sequence 2 is its one
-/// end, `ReservationConfirmed` or `ReservationReleased`, of the same viewer and the same lines; per
+/// I3: sequence 1 of a reservation is `StockReserved` and there is no other; an order has a second
+/// reservation only after its first one was released, of the same viewer and the same lines;
+/// sequence 2 is its one end, `ReservationConfirmed` or `ReservationReleased`, of the same viewer and the same lines; per
 /// spotlight `reserved = confirmed + released + held` in units after every event; in a settled log
 /// nothing is held.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Holds {
 #[derive(Debug, Default)]
 struct Spotlight {
     reservations: ById<OrderId, Progress>,
+    /// Second reservations: the payment came after the hold.
+    again: ById<OrderId, Progress>,
     reserved: i64,
     confirmed: i64,
     released: i64,
@@ -30,11 +33,25 @@ struct Spotlight {
 
 #[derive(Debug)]
 enum Progress {
-    Held { mark: Mark, viewer: ViewerRef, lines: Lines },
+    Held {
+        mark: Mark,
+        viewer: ViewerRef,
+        lines: Lines,
+    },
+    /// What was released, and may be taken again.
+    Released {
+        viewer: ViewerRef,
+        lines: Lines,
+    },
     Ended,
 }
 
 impl Spotlight {
+    /// The reservations among which the event's stands.
+    fn of(&mut self, event: &Recorded) -> &mut ById<OrderId, Progress> {
+        if event.stream.is_again() { &mut self.again } else { &mut self.reservations }
+    }
+
     fn reserve(
         &mut self,
         event: &Recorded,
@@ -53,7 +70,14 @@ impl Spotlight {
         let units = i64::from(fact.lines().units());
         self.reserved += units;
         self.held += units;
-        if self.reservations.insert(order, progress).is_some() {
+        if event.stream.is_again() {
+            match self.reservations.get(&order) {
+                Some(Progress::Released { viewer, lines })
+                    if viewer == fact.viewer_ref() && lines == fact.lines() => {}
+                _ => wrong.push(format!("order {order} takes again what it did not give back")),
+            }
+        }
+        if self.of(event).insert(order, progress).is_some() {
             wrong.push(format!("order {order} reserves again"));
         }
         wrong
@@ -64,14 +88,20 @@ impl Spotlight {
         if event.sequence != 2 {
             wrong.push(format!("the end of {order} has the sequence {}", event.sequence));
         }
-        match self.reservations.insert(order, Progress::Ended) {
+        let released = matches!(fact, ReservationEvent::ReservationReleased { .. });
+        match self.of(event).insert(order, Progress::Ended) {
             Some(Progress::Held { viewer, lines, .. }) => {
                 self.held -= i64::from(lines.units());
                 if viewer != *fact.viewer_ref() || lines != *fact.lines() {
                     wrong.push(format!("the end of {order} is not of what it reserved"));
                 }
+                if released {
+                    self.of(event).insert(order, Progress::Released { viewer, lines });
+                }
             }
-            Some(Progress::Ended) => wrong.push(format!("the reservation of {order} ends twice")),
+            Some(Progress::Ended | Progress::Released { .. }) => {
+                wrong.push(format!("the reservation of {order} ends twice"));
+            }
             None => wrong.push(format!("the reservation of {order} ends and never began")),
         }
         let units = i64::from(fact.lines().units());
@@ -127,12 +157,12 @@ impl Invariant for Holds {
         let mut found: Vec<Violation> = self
             .keys
             .values()
-            .flat_map(|spotlight| &spotlight.reservations)
+            .flat_map(|spotlight| spotlight.reservations.iter().chain(&spotlight.again))
             .filter_map(|(order, progress)| match progress {
                 Progress::Held { mark, .. } => {
                     Some(mark.violation(format!("the units of {order} were never given back")))
                 }
-                Progress::Ended => None,
+                Progress::Released { .. } | Progress::Ended => None,
             })
             .collect();
         found.sort_by_key(|violation| violation.position);

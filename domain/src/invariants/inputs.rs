@@ -56,7 +56,7 @@ impl Spotlight {
             wrong.push(format!("order {id} is of another spotlight"));
         }
         wrong.extend(self.price(accepted));
-        let lines = accepted.lines.iter().map(unpriced).collect();
+        let lines = accepted.lines.iter().map(PricedLine::unpriced).collect();
         self.accepted = Some((id, accepted.viewer_ref.clone(), lines));
         wrong
     }
@@ -89,10 +89,6 @@ impl Spotlight {
     }
 }
 
-fn unpriced(line: &PricedLine) -> Line {
-    Line { sku: line.sku.clone(), quantity: line.quantity }
-}
-
 /// 16 bytes in hexadecimal.
 fn is_fingerprint(fingerprint: &Fingerprint) -> bool {
     let text = fingerprint.as_str();
@@ -119,6 +115,10 @@ impl Invariant for Inputs {
                 return vec![];
             }
             _ => {}
+        }
+        // what is taken again is compared with what was taken first (I3)
+        if event.stream.is_again() {
+            return vec![];
         }
         let wrong = match &event.event {
             Event::Order(OrderEvent::OrderAccepted { accepted }) => {

@@ -8,20 +8,22 @@ use crate::event::Event;
 use crate::ids::{OrderId, StreamKey};
 use crate::money::Money;
 use crate::order::OrderEvent;
+use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
 
 /// I9:
 /// - an answer of the provider names an attempt that `PaymentRequested` announced, and
 ///   `PaymentRequested` asks for the order's total;
-/// - an order is captured once, with its total; `OrderConfirmed` stands only after that;
+/// - an order is captured once, with its total, or with any amount where it ended unsold; `OrderConfirmed` stands only after that;
 /// - at the end of a decision, captured money of an order that is not confirmed was asked back
-///   whole (`RefundRequested`);
+///   whole (`RefundRequested`); only one that has not ended and whose units were given back may
+///   wait until it takes them again, and in a settled log every order has ended (I2);
 /// - `refunded ≤ asked back ≤ captured` at every prefix; in a settled log what was asked back was
 ///   refunded.
 #[derive(Debug, Default)]
 pub struct Payments {
     keys: ById<StreamKey, ById<OrderId, Account>>,
-    /// The order whose money arrived in the decision that is being read.
+    /// The order whose money arrived, or that ended unsold, in the decision that is being read.
     arrived: Option<(DecisionId, Mark, StreamKey, OrderId)>,
     checked: u64,
 }
@@ -32,6 +34,10 @@ struct Account {
     attempt: u32,
     captured: i64,
     confirmed: bool,
+    /// Failed or cancelled.
+    unsold: bool,
+    /// Its units are held.
+    held: bool,
     asked: i64,
     refunded: i64,
     refund_attempt: u32,
@@ -46,6 +52,8 @@ impl Account {
             attempt: 0,
             captured: 0,
             confirmed: false,
+            unsold: false,
+            held: false,
             asked: 0,
             refunded: 0,
             refund_attempt: 0,
@@ -64,7 +72,8 @@ impl Account {
             }
             OrderEvent::PaymentCaptured { attempt, amount, .. } => {
                 self.captured = self.captured.saturating_add(amount.minor);
-                if amount.currency != self.total.currency || self.captured != self.total.minor {
+                let right = self.captured == self.total.minor || self.unsold;
+                if amount.currency != self.total.currency || !right {
                     return Some(format!(
                         "{} captured of a total of {}",
                         self.captured, self.total.minor
@@ -97,7 +106,11 @@ impl Account {
                 (self.refunded > self.asked)
                     .then(|| format!("{} refunded, {} asked back", self.refunded, self.asked))
             }
-            _ => None,
+            OrderEvent::OrderFailed { .. } | OrderEvent::OrderCancelled { .. } => {
+                self.unsold = true;
+                None
+            }
+            OrderEvent::OrderAccepted { .. } => None,
         }
     }
 
@@ -107,7 +120,10 @@ impl Account {
     }
 
     fn is_owed(&self) -> bool {
-        self.captured > 0 && !self.confirmed && self.asked < self.captured
+        self.captured > 0
+            && !self.confirmed
+            && (self.unsold || self.held)
+            && self.asked < self.captured
     }
 }
 
@@ -139,6 +155,13 @@ impl Invariant for Payments {
                 self.keys.entry(event.key).or_default();
                 return found;
             }
+            Event::Reservation(fact) => {
+                let accounts = self.keys.get_mut(&event.key);
+                if let Some(account) = accounts.and_then(|known| known.get_mut(&fact.order_id())) {
+                    account.held = matches!(fact, ReservationEvent::StockReserved { .. });
+                }
+                return found;
+            }
             _ => return found,
         };
         let Some(accounts) = self.keys.get_mut(&event.key) else { return found };
@@ -152,8 +175,14 @@ impl Invariant for Payments {
             Some(account) => account.take(event, fact),
             None => Some(format!("order {order} was never accepted")),
         };
-        if matches!(fact, OrderEvent::PaymentCaptured { .. }) {
-            self.arrived = Some((DecisionId::of(event), Mark::of(event), event.key, order));
+        if matches!(
+            fact,
+            OrderEvent::PaymentCaptured { .. }
+                | OrderEvent::OrderFailed { .. }
+                | OrderEvent::OrderCancelled { .. }
+        ) {
+            let arrived = (DecisionId::of(event), Mark::of(event), event.key, order);
+            self.arrived.get_or_insert(arrived);
         }
         found.extend(wrong.map(|detail| Violation::at(event, detail)));
         found

@@ -64,6 +64,13 @@ pub enum OrderCommand {
         /// The order.
         place: Box<PlaceOrder>,
     },
+    /// Pay an order that waits for it, or try again after a soft decline.
+    RequestPayment {
+        /// Which order.
+        order_id: OrderId,
+        /// How the buyer pays.
+        payment: PaymentChoice,
+    },
     /// What a provider answered.
     RecordPayment {
         /// Of which order.
@@ -72,6 +79,19 @@ pub enum OrderCommand {
         attempt: u32,
         /// What it answered.
         result: PaymentResult,
+    },
+    /// The payment came after the hold had run out, and the gate gave the units once more.
+    TakeAgain {
+        /// Which order.
+        order_id: OrderId,
+        /// The gate's yes; absent only inside the gate's own copy of the command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Admission>,
+    },
+    /// The payment came after the hold had run out, and the gate had no units left.
+    TurnAway {
+        /// Which order.
+        order_id: OrderId,
     },
     /// A sweeper found the hold run out.
     ExpireHold {
@@ -91,6 +111,11 @@ pub enum OrderCommand {
         /// The order.
         place: Box<PlaceOrder>,
     },
+    /// The deadline of a provider's answer that was parked has passed: its order ends.
+    EndParked {
+        /// Which order.
+        order_id: OrderId,
+    },
 }
 
 impl OrderCommand {
@@ -98,7 +123,11 @@ impl OrderCommand {
     pub fn order_id(&self) -> OrderId {
         match self {
             Self::PlaceOrder { place } | Self::FailParked { place } => place.order_id,
-            Self::RecordPayment { order_id, .. }
+            Self::RequestPayment { order_id, .. }
+            | Self::RecordPayment { order_id, .. }
+            | Self::TakeAgain { order_id, .. }
+            | Self::TurnAway { order_id }
+            | Self::EndParked { order_id }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,
         }

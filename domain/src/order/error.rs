@@ -23,6 +23,12 @@ pub enum OrderError {
     /// The hold has not run out.
     #[error("the hold has not run out")]
     HoldOpen,
+    /// The hold has run out, or there is none.
+    #[error("the hold has run out")]
+    HoldExpired,
+    /// A payment is under way, or was made.
+    #[error("the order waits for no payment")]
+    PaymentNotAwaited,
     /// The provider's amount is not the order's.
     #[error("the amount is not the order's")]
     AmountMismatch,
@@ -41,6 +47,8 @@ impl OrderError {
             Self::NotAdmitted => "not_admitted",
             Self::UnknownOffer(_) => "unknown_offer",
             Self::HoldOpen => "hold_open",
+            Self::HoldExpired => "hold_expired",
+            Self::PaymentNotAwaited => "payment_not_awaited",
             Self::AmountMismatch => "amount_mismatch",
             Self::Total(_) => "total_overflow",
         }

@@ -16,7 +16,7 @@ pub use event::{Accepted, OrderEvent, OrderReason};
 
 use crate::command::Context;
 use crate::desk::Desk;
-use crate::payment::{DeclineKind, PaymentStatus};
+use crate::payment::PaymentStatus;
 
 /// How an order ended, or that it has not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +78,9 @@ impl Order {
                 self.payment = PaymentStatus::Captured;
                 self.captured_minor = self.captured_minor.saturating_add(amount.minor);
             }
-            OrderEvent::PaymentDeclined { kind, .. } => {
+            OrderEvent::PaymentDeclined { kind, attempt, .. } => {
                 self.payment = PaymentStatus::Declined;
-                self.retryable = *kind == DeclineKind::Soft;
+                self.retryable = kind.may_retry(*attempt);
             }
             OrderEvent::PaymentUnknown { .. } => self.payment = PaymentStatus::Unknown,
             OrderEvent::CaptureFailed { .. } => self.payment = PaymentStatus::Declined,

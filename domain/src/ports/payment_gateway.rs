@@ -62,6 +62,10 @@ pub trait PaymentGateway: Send + Sync {
     fn tells(&self, _call: &PaymentCall) -> usize {
         1
     }
+    /// Whether the provider is known not to answer: nothing is asked of it for a while.
+    fn is_down(&self) -> bool {
+        false
+    }
     /// What the provider knows of an attempt; `None` while it has no final answer.
     ///
     /// # Errors

@@ -34,6 +34,9 @@ pub struct Take {
     pub offer_version: u32,
     /// The fingerprint of the request.
     pub fingerprint: Fingerprint,
+    /// Whether an order that gave its units back asks once more: its price was accepted, so the
+    /// offer's version is not asked for; window, limit and stock are.
+    pub again: bool,
     /// The JSON of the command record without its admission, kept until an event ends the entry,
     /// so that it can be produced again.
     pub command: String,
@@ -118,7 +121,8 @@ pub enum TakeOutcome {
         /// What is sold now.
         offer: GateOffer,
     },
-    /// A change of the offer is on its way through the log; ask again in a moment.
+    /// A change of the offer is on its way through the log, or units have come back while nodes may
+    /// still say that the spotlight is sold out; ask again in a moment.
     Changing,
     /// The caller's epoch is old; adapters retry inside, so that callers see it only under a storm
     /// of rebuilds.
@@ -322,7 +326,8 @@ pub struct SoldOutVerdict {
 #[async_trait]
 pub trait StockGate: Send + Sync {
     /// Takes the units of all lines, or none. Checks in this order: known order, window, version,
-    /// viewer's limit, stock; by the gate's own clock.
+    /// viewer's limit, stock; by the gate's own clock. An order that was given back is known, unless
+    /// it is taken again.
     ///
     /// # Errors
     /// The gate cannot be reached; whether it took is not known, and asking again is safe.
@@ -359,11 +364,18 @@ pub trait StockGate: Send + Sync {
     /// # Errors
     /// The gate cannot be reached.
     async fn view(&self, spotlight: SpotlightId) -> Result<Option<GateView>, PortError>;
-    /// What a node may answer from while the spotlight is sold out; `None` where it is not.
+    /// What a node may answer from, for `lease` from before it asked, while the spotlight is sold
+    /// out; `None` where it is not. For as long the gate takes no order, whatever comes back to it
+    /// ([`TakeOutcome::Changing`]), so that no node can refuse the repeat of an order that another
+    /// one was promised meanwhile.
     ///
     /// # Errors
     /// The gate cannot be reached.
-    async fn sold_out(&self, spotlight: SpotlightId) -> Result<Option<SoldOutVerdict>, PortError>;
+    async fn sold_out(
+        &self,
+        spotlight: SpotlightId,
+        lease: std::time::Duration,
+    ) -> Result<Option<SoldOutVerdict>, PortError>;
     /// Claims pending entries that are older than `older_than` for another produce, over all
     /// spotlights, at most `limit`; an entry is claimed again only after a growing pause.
     ///

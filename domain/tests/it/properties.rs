@@ -10,7 +10,7 @@ use domain::decision::decide;
 use domain::desk::Desk;
 use domain::event::Event;
 use domain::ids::{CommandId, CorrelationId};
-use domain::order::{OrderCommand, PlaceOrder};
+use domain::order::{OrderCommand, PaymentChoice, PlaceOrder};
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::reservation::ReservationEvent;
 use domain::spotlight::{Cause, SpotlightCommand};
@@ -24,12 +24,15 @@ use crate::support::{
 const ORDERS: u64 = 8;
 const VIEWERS: u64 = 3;
 
-/// What somebody does; a command is told apart by `id`, so that the same one may come again.
+/// What somebody does; `back` is how many attempts before the last one the answer is to; a command is told apart by `id`, so that the same one may come again.
 #[derive(Debug, Clone)]
 enum Step {
     Place { n: u64, take: u64, by_void: bool },
     FailParked { n: u64, take: u64 },
-    Pay { n: u64, result: u8 },
+    Pay { n: u64, result: u8, back: u32 },
+    PayAgain { n: u64 },
+    TakeAgain { n: u64, take: u64 },
+    TurnAway { n: u64 },
     Expire { n: u64 },
     Cancel { n: u64, by_host: bool },
     Host { id: u64, what: u8, units: i64 },
@@ -42,7 +45,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (n.clone(), 0..2u64, prop::bool::weighted(0.1))
             .prop_map(|(n, take, by_void)| Step::Place { n, take, by_void }),
         1 => (n.clone(), 0..2u64).prop_map(|(n, take)| Step::FailParked { n, take }),
-        8 => (n.clone(), 0..9u8).prop_map(|(n, result)| Step::Pay { n, result }),
+        8 => (n.clone(), 0..9u8, 0..2u32)
+            .prop_map(|(n, result, back)| Step::Pay { n, result, back }),
+        2 => n.clone().prop_map(|n| Step::PayAgain { n }),
+        2 => (n.clone(), 0..2u64).prop_map(|(n, take)| Step::TakeAgain { n, take }),
+        1 => n.clone().prop_map(|n| Step::TurnAway { n }),
         2 => n.clone().prop_map(|n| Step::Expire { n }),
         1 => (n, any::<bool>()).prop_map(|(n, by_host)| Step::Cancel { n, by_host }),
         2 => (0..12u64, 0..7u8, -2..3i64).prop_map(|(id, what, units)| Step::Host { id, what, units }),
@@ -109,10 +116,43 @@ impl Show {
                 let place = Box::new(self.place(*n, *take));
                 (id, system, Command::Order { command: OrderCommand::FailParked { place } })
             }
-            Step::Pay { n, result } => {
+            Step::Pay { n, result, back } => {
                 let result = self.answer(*n, *result)?;
+                let known = &self.live.orders.get(&order(*n))?.order;
+                let attempt = match &result {
+                    PaymentResult::Refunded { .. } => known.refund_attempt,
+                    _ => known.attempt.saturating_sub(*back).max(1),
+                };
+                let command = OrderCommand::RecordPayment { order_id: order(*n), attempt, result };
+                (id, system, Command::Order { command })
+            }
+            Step::PayAgain { n } => {
+                let payment =
+                    PaymentChoice { provider: "simulated".to_owned(), method: "m".to_owned() };
+                let command = OrderCommand::RequestPayment { order_id: order(*n), payment };
+                let actor =
+                    Actor { role: Role::Viewer, subject: Some(viewer(n % VIEWERS).to_string()) };
+                (id, actor, Command::Order { command })
+            }
+            Step::TakeAgain { n, take } => {
+                // the gate is asked only by an order that may take again
+                let known = self.live.orders.get(&order(*n))?;
+                let may = known.order.may_take_again(&known.reservation, &known.again);
+                if !may && !self.takes.contains_key(&(*n, 10 + take)) {
+                    return None;
+                }
+                let admission = *self.takes.entry((*n, 10 + take)).or_insert(Admission {
+                    epoch: self.live.spotlight.epoch,
+                    number: 5_000 + n * 2 + take,
+                    at: at(self.now),
+                    offer_version: 1,
+                });
                 let command =
-                    OrderCommand::RecordPayment { order_id: order(*n), attempt: 1, result };
+                    OrderCommand::TakeAgain { order_id: order(*n), admission: Some(admission) };
+                (id, system, Command::Order { command })
+            }
+            Step::TurnAway { n } => {
+                let command = OrderCommand::TurnAway { order_id: order(*n) };
                 (id, system, Command::Order { command })
             }
             Step::Expire { n } => {
@@ -204,7 +244,7 @@ fn one_end_per_reservation(log: &Log) {
         if let Event::Reservation(fact) = &recorded.event
             && !matches!(fact, ReservationEvent::StockReserved { .. })
         {
-            *ends.entry(fact.order_id()).or_insert(0) += 1;
+            *ends.entry(recorded.stream.clone()).or_insert(0) += 1;
         }
     }
     assert!(ends.values().all(|count| *count == 1), "{ends:?}");
@@ -240,9 +280,10 @@ proptest! {
         show.now += 10_000;
         for n in 1..=ORDERS {
             for step in [
-                Step::Pay { n, result: 7 },
+                Step::Pay { n, result: 7, back: 0 },
                 Step::Expire { n },
-                Step::Pay { n, result: 8 },
+                Step::TurnAway { n },
+                Step::Pay { n, result: 8, back: 0 },
             ] {
                 show.take(&step);
             }

@@ -5,17 +5,13 @@ use domain::event::Event;
 use domain::ids::OrderId;
 use domain::money::Money;
 use domain::order::{Accepted, OrderEvent, OrderReason};
-use domain::payment::{DeclineKind, PaymentStatus};
+use domain::payment::PaymentStatus;
 use domain::reservation::ReservationEvent;
 use domain::views::{OrderStatus, OrderView, PaymentView};
 
 /// The order that an event belongs to: events of the order's own stream and of its reservation's.
 pub fn order_of(event: &Event) -> Option<OrderId> {
-    match event {
-        Event::Order(event) => Some(event.order_id()),
-        Event::Reservation(event) => Some(event.order_id()),
-        Event::Broadcast(_) | Event::Spotlight(_) => None,
-    }
+    event.order()
 }
 
 /// Takes an event in. An event of another order, one that was taken in before, and one of an order
@@ -41,9 +37,11 @@ pub fn fold(current: Option<OrderView>, recorded: &Recorded) -> Option<OrderView
     Some(view)
 }
 
-/// Whether the provider still owes an answer: to a payment, or to a refund.
+/// Whether something is still to be done about its money: the provider owes an answer to a payment
+/// or to a refund, or what was paid late waits for its units.
 pub fn payment_is_open(view: &OrderView) -> bool {
-    view.payment.status.is_open() || view.payment.refund_due.is_some()
+    let waits = view.payment.status == PaymentStatus::Captured && !view.status.is_final();
+    view.payment.status.is_open() || view.payment.refund_due.is_some() || waits
 }
 
 /// Until when units are held, where the end of the hold is to be proposed: an authorised payment
@@ -112,10 +110,10 @@ fn apply_order(view: &mut OrderView, event: &OrderEvent) {
         }
         OrderEvent::PaymentAuthorized { .. } => view.payment.status = PaymentStatus::Authorized,
         OrderEvent::PaymentCaptured { .. } => view.payment.status = PaymentStatus::Captured,
-        OrderEvent::PaymentDeclined { kind, .. } => {
+        OrderEvent::PaymentDeclined { kind, attempt, .. } => {
             view.payment.status = PaymentStatus::Declined;
             view.payment.retryable =
-                *kind == DeclineKind::Soft && view.status == OrderStatus::Reserved;
+                kind.may_retry(*attempt) && view.status == OrderStatus::Reserved;
         }
         OrderEvent::PaymentUnknown { .. } => view.payment.status = PaymentStatus::Unknown,
         OrderEvent::CaptureFailed { .. } => view.payment.status = PaymentStatus::Declined,

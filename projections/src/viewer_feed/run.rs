@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
-use domain::event::{Event, StreamId, StreamKind};
+use domain::event::{Event, StreamId};
 use domain::ids::{OrderId, StreamKey, derive_id};
 use domain::order::OrderEvent;
 use domain::ports::{Clock, EventLog, EventReader, EventSubscription, FeedBus, PortError};
@@ -135,7 +135,7 @@ impl ViewerFeed {
 
     /// Takes events in and publishes what they changed. Repeats are harmless; a gap in a key is
     /// filled from the store. Rooms get one patch per key for all events of the call, streams one
-    /// message per event.
+    /// message per order and decision: the order as it is after the decision.
     ///
     /// # Errors
     /// The store or the bus cannot be reached; the same events may be given again.
@@ -230,7 +230,7 @@ impl ViewerFeed {
         published
     }
 
-    /// Publishes the order as it is after an event of it.
+    /// Publishes the order as it is after the last event that a decision has about it.
     async fn push_order(&mut self, recorded: &Recorded) -> Result<(), PortError> {
         let Some(order) = order_of(&recorded.event) else { return Ok(()) };
         let age = self.clock.now().signed_duration_since(recorded.recorded_at);
@@ -238,6 +238,7 @@ impl ViewerFeed {
         let before = self.order_before(order, recorded).await?;
         let Some(view) = fold(before, recorded) else { return Ok(()) };
         if is_kept
+            && recorded.metadata.followed_by == 0
             && view.position == recorded.position
             && let Some(viewer) = &view.viewer
         {
@@ -286,9 +287,7 @@ impl ViewerFeed {
         if let Some(view) = known {
             return Ok(Some(view.clone()));
         }
-        let again = StreamId { kind: StreamKind::Reservation, id: format!("{order}-2") };
-        let streams = [StreamId::order(order), StreamId::reservation(order), again];
-        let events = self.reader.load(&streams).await?;
+        let events = self.reader.load(&StreamId::of_order(order)).await?;
         let earlier = events.iter().take_while(|event| event.position < recorded.position);
         Ok(earlier.fold(None, fold))
     }

@@ -3,6 +3,7 @@
 mod broadcast;
 mod chat;
 mod ending;
+mod late;
 mod payment;
 mod place;
 mod reservation;

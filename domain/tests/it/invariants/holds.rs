@@ -1,7 +1,10 @@
 use crate::support::{
-    Log, cancelled, lines, on_air, released, released_of, reserved, sold, viewer,
+    Log, NOW, admission, cancelled, lines, on_air, placed, released, released_of, reserved,
+    reserved_again, reserved_as, sold, viewer,
 };
-use domain::order::OrderReason;
+use domain::admission::Admission;
+use domain::event::StreamId;
+use domain::order::{OrderReason, PlaceOrder};
 use domain::reservation::ReleaseReason;
 
 use super::{next, show_and, taking};
@@ -45,6 +48,37 @@ fn i3_finds_a_reservation_that_begins_late_or_again() {
     let mut log = Log::of([on_air(), taking(1)]);
     log.decide(vec![reserved(1)]);
     assert!(i3(&log, false).contains(&6));
+}
+
+#[test]
+fn i3_finds_units_taken_again_that_were_not_given_back() {
+    let second = Admission { number: 77, ..admission(1) };
+    let given_back =
+        || Log::of([on_air(), taking(1), vec![released(1, ReleaseReason::HoldExpired)]]);
+    let mut log = given_back();
+    log.decide(vec![reserved_again(1, second, NOW)]);
+    assert_eq!(i3(&log, false), Vec::<u64>::new());
+    assert_eq!(i3(&log, true), [7], "held for ever");
+    log.decide(vec![released(1, ReleaseReason::HoldExpired)]);
+    assert_eq!(i3(&log, true), Vec::<u64>::new());
+    log.decide(vec![reserved_again(1, Admission { number: 78, ..second }, NOW)]);
+    assert!(i3(&log, true).contains(&9), "a third time");
+    // other units than were given back
+    let mut log = given_back();
+    log.decide(vec![reserved_as(&PlaceOrder {
+        lines: lines(&[("A", 2)]),
+        admission: Some(second),
+        ..placed(1)
+    })]);
+    assert_eq!(i3(&log, false), [7]);
+    // on the stream of a second one, while the first is held
+    let mut log = Log::of([on_air(), taking(1)]);
+    log.decide(vec![reserved_again(1, second, NOW)]);
+    if let Some(event) = log.events.last_mut() {
+        event.stream = StreamId::reservation_again(crate::support::order(1));
+        event.sequence = 1;
+    }
+    assert_eq!(i3(&log, false), [6]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 use crate::support::{
-    Log, PRICE, authorized, captured, confirmed, failed, krw, on_air, order, payment_voided,
-    refund_requested, refunded, released, requested, requested_again, sold,
+    Log, NOW, PRICE, admission, authorized, captured, confirmed, failed, krw, on_air, order,
+    payment_voided, refund_requested, refunded, released, requested, requested_again,
+    reserved_again, sold,
 };
+use domain::admission::Admission;
 use domain::event::Event;
 use domain::order::{OrderEvent, OrderReason};
 use domain::reservation::ReleaseReason;
@@ -31,6 +33,23 @@ fn i9_finds_money_that_is_kept_without_a_sale() {
     assert_eq!(log.broken(false), [("I9", 7)], "asked back, but not in the same decision");
     let log = Log::of([on_air(), taking(1), vec![captured(1)], vec![confirmed(1), sold(1)]]);
     assert_eq!(log.broken(true), [("I9", 6)], "sold, but not in the same decision");
+}
+
+#[test]
+fn i9_lets_late_money_wait_for_its_units() {
+    let second = Admission { number: 77, ..admission(1) };
+    let mut log = expired();
+    log.decide(vec![captured(1)]);
+    log.assert_sound(false);
+    assert_eq!(log.broken(true), [("I2", 3)], "it must end");
+    log.decide(vec![reserved_again(1, second, NOW), confirmed(1), sold(1)]);
+    log.assert_sound(true);
+    // units that are held again and money that is there are a sale
+    let mut log = expired();
+    log.decide(vec![captured(1)]);
+    log.decide(vec![reserved_again(1, second, NOW)]);
+    log.decide(vec![confirmed(1), sold(1)]);
+    assert_eq!(log.broken(true), []);
 }
 
 #[test]

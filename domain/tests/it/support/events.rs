@@ -144,6 +144,19 @@ pub fn reserved(n: u64) -> Event {
     reserved_as(&placed(n))
 }
 
+/// Reserved once more, under another admission and at another time.
+pub fn reserved_again(n: u64, admission: Admission, now: i64) -> Event {
+    Event::Reservation(ReservationEvent::StockReserved {
+        order_id: order(n),
+        spotlight_id: spotlight(),
+        viewer_ref: viewer(n),
+        lines: lines(&[("A", 1)]),
+        epoch: admission.epoch,
+        admission_no: admission.number,
+        deadline: at(now + HOLD),
+    })
+}
+
 pub fn released_of(n: u64, viewer_ref: ViewerRef, lines: Lines, reason: ReleaseReason) -> Event {
     let (order_id, spotlight_id) = (order(n), spotlight());
     Event::Reservation(ReservationEvent::ReservationReleased {
@@ -196,8 +209,12 @@ pub fn captured(n: u64) -> Event {
 }
 
 pub fn declined(n: u64, kind: DeclineKind) -> Event {
+    declined_at(n, kind, 1)
+}
+
+pub fn declined_at(n: u64, kind: DeclineKind, attempt: u32) -> Event {
     let code = "card_declined".to_owned();
-    Event::Order(OrderEvent::PaymentDeclined { order_id: order(n), attempt: 1, kind, code })
+    Event::Order(OrderEvent::PaymentDeclined { order_id: order(n), attempt, kind, code })
 }
 
 pub fn unknown(n: u64) -> Event {

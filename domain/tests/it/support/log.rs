@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use domain::actor::Actor;
 use domain::envelope::{Metadata, Position, Recorded, Source};
 use domain::event::{Event, StreamId};
-use domain::ids::{CommandId, CorrelationId, EventId, StreamKey};
+use domain::ids::{CommandId, CorrelationId, EventId, OrderId, StreamKey};
 use domain::invariants::{Finding, Invariants, LogEnd};
+use domain::reservation::ReservationEvent;
 use uuid::Uuid;
 
 use super::scene::stream_of;
@@ -17,6 +18,8 @@ pub struct Log {
     pub events: Vec<Recorded>,
     sequences: BTreeMap<StreamId, u64>,
     heads: BTreeMap<StreamKey, Position>,
+    /// Orders whose units were given back, and whether they were taken again.
+    released: BTreeMap<OrderId, bool>,
     decisions: u64,
 }
 
@@ -40,7 +43,7 @@ impl Log {
         let offset = i64::try_from(self.decisions).unwrap();
         self.decisions += 1;
         for (index, event) in events.into_iter().enumerate() {
-            let stream = stream_of(&event);
+            let stream = self.stream(&event);
             let key = match &event {
                 Event::Broadcast(fact) => fact.broadcast_id().into(),
                 Event::Spotlight(fact) => fact.spotlight_id().into(),
@@ -67,9 +70,29 @@ impl Log {
                     actor: Actor::system(),
                     source: Source { topic: "commands".to_owned(), partition: 0, offset },
                     decided_at: at(now),
+                    followed_by: 0,
                 },
             });
         }
+    }
+
+    fn stream(&mut self, event: &Event) -> StreamId {
+        if let Event::Reservation(fact) = event {
+            let begins = matches!(fact, ReservationEvent::StockReserved { .. });
+            match self.released.get_mut(&fact.order_id()) {
+                Some(again) => {
+                    *again |= begins;
+                    if *again {
+                        return StreamId::reservation_again(fact.order_id());
+                    }
+                }
+                None if matches!(fact, ReservationEvent::ReservationReleased { .. }) => {
+                    self.released.insert(fact.order_id(), false);
+                }
+                None => {}
+            }
+        }
+        stream_of(event)
     }
 
     pub fn findings(&self, settled: bool) -> Vec<Finding> {

@@ -8,6 +8,7 @@ use domain::desk::Desk;
 use domain::event::{Event, StreamId};
 use domain::ids::{CommandId, CorrelationId, StreamKey};
 use domain::order::OrderCommand;
+use domain::reservation::Reservation;
 use domain::spotlight::SpotlightCommand;
 use uuid::Uuid;
 
@@ -33,11 +34,24 @@ pub fn given_nothing() -> Given {
 pub fn given(events: Vec<Event>) -> Given {
     let mut desk = Desk::default();
     for event in &events {
-        desk.apply(&stream_of(event), event);
+        desk.apply(&stream_in(&desk, event), event);
     }
     assert!(desk.ledger.is_sound(), "the history oversells by itself");
     let actor = Actor { role: Role::Host, subject: None };
     Given { desk, now: NOW, actor, record: Uuid::from_u128(0xc0) }
+}
+
+/// As [`stream_of`]; what follows the release of an order's units is of its second reservation.
+fn stream_in(desk: &Desk, event: &Event) -> StreamId {
+    if let Event::Reservation(fact) = event
+        && desk
+            .orders
+            .get(&fact.order_id())
+            .is_some_and(|known| known.reservation == Reservation::Released)
+    {
+        return StreamId::reservation_again(fact.order_id());
+    }
+    stream_of(event)
 }
 
 pub fn stream_of(event: &Event) -> StreamId {
@@ -92,8 +106,10 @@ impl Given {
         };
         let decision = decide(&self.desk, &record, at(self.now));
         assert_eq!(decision, decide(&self.desk, &record, at(self.now)), "decided twice");
+        let mut after = self.desk;
         for (stream, event) in &decision.events {
-            assert_eq!(*stream, stream_of(event), "an event on another's stream");
+            assert_eq!(*stream, stream_in(&after, event), "an event on another's stream");
+            after.apply(stream, event);
         }
         When { decision }
     }

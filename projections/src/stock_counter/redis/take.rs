@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use domain::admission::Admission;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::ports::{
     GateOffer, GateView, Narrow, Narrowed, Narrowing, PortError, SoldOutVerdict, Take, TakeOutcome,
@@ -37,9 +39,10 @@ impl RedisGate {
                 .arg(take.offer_version)
                 .arg(take.lines.units())
                 .arg(encode::lines(&take.lines))
-                .arg(take.command.as_str());
+                .arg(take.command.as_str())
+                .arg(if take.again { "1" } else { "" });
             let no_script = match self.link.ask(&command).await {
-                Ok(value) => match take_outcome(&standing, take, value)? {
+                Ok(value) => match take_outcome(&standing, value)? {
                     TakeOutcome::Stale => false,
                     outcome => return Ok(outcome),
                 },
@@ -145,9 +148,8 @@ impl RedisGate {
             (sku, Inventory { limited_quantity: limit, remaining, held, sold })
         });
         let inventory = inventory.collect();
-        let ids = reply.number()?;
         let view = GateView { status, epoch, applied, inventory, next_release_at, offer };
-        Ok(Some(Look { view, standing, offer_version, changing, ids }))
+        Ok(Some(Look { view, standing, offer_version, changing }))
     }
 
     pub(super) async fn view_now(
@@ -160,12 +162,18 @@ impl RedisGate {
     pub(super) async fn sold_out_now(
         &self,
         spotlight: SpotlightId,
+        lease: Duration,
     ) -> Result<Option<SoldOutVerdict>, PortError> {
         let Some(look) = self.look(spotlight).await? else { return Ok(None) };
         if look.view.inventory.values().any(|sku| sku.remaining > 0) {
             return Ok(None);
         }
-        let orders = self.orders_up_to(&look.standing, look.ids).await?;
+        let args = [look.standing.token.clone().into_bytes(), lease.as_micros().to_string().into()];
+        let leased = self.link.run(&self.scripts.lease, look.standing.keys.all(), &args).await?;
+        // every order that was taken before the lease began
+        let Value::Int(ids) = leased else { return Err(corrupt("no number answers a lease")) };
+        let Ok(ids) = usize::try_from(ids) else { return Ok(None) };
+        let orders = self.orders_up_to(&look.standing, ids).await?;
         let remaining =
             look.view.inventory.into_iter().map(|(sku, shown)| (sku, shown.remaining)).collect();
         Ok(Some(SoldOutVerdict {
@@ -214,21 +222,18 @@ struct Look {
     standing: Arc<Standing>,
     offer_version: u32,
     changing: bool,
-    ids: usize,
 }
 
-fn take_outcome(standing: &Standing, take: &Take, value: Value) -> Result<TakeOutcome, PortError> {
+fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortError> {
     let mut reply = Reply::of(value)?;
     Ok(match reply.text()?.as_str() {
-        "taken" => TakeOutcome::Taken {
-            admission: domain::admission::Admission {
-                epoch: reply.number()?,
-                number: reply.number()?,
-                at: reply.time()?,
-                offer_version: take.offer_version,
-            },
-            offer: read_offer(standing, reply.text()?.into_bytes())?,
-        },
+        "taken" => {
+            let (epoch, number, at) = (reply.number()?, reply.number()?, reply.time()?);
+            let offer = read_offer(standing, reply.text()?.into_bytes())?;
+            let offer_version = offer.offer.version;
+            let admission = Admission { epoch, number, at, offer_version };
+            TakeOutcome::Taken { admission, offer }
+        }
         "soldout" => {
             let stock = reply.stock()?.into_iter();
             let remaining = stock.map(|(sku, [limit, used, _])| (sku, limit.saturating_sub(used)));
