@@ -5,7 +5,7 @@ use std::sync::Arc;
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
 };
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,8 @@ pub struct App {
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.
     pub accepted: Arc<dyn AcceptedOrders>,
+    /// What was said in chats.
+    pub chat_log: Arc<dyn ChatLog>,
     /// Endpoints of webhooks and what was sent to them.
     pub webhooks: Arc<dyn WebhookBook>,
     /// Where webhooks may go.

@@ -2,10 +2,13 @@
 #![expect(clippy::indexing_slicing, reason = "tests panic")]
 
 mod bus;
+mod calls;
+mod client;
 mod fold;
 mod harness;
 mod log;
 mod loss;
+mod moderation;
 mod role;
 mod sdk;
 mod sockets;

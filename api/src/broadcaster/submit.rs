@@ -86,6 +86,7 @@ fn said_no(code: &str, detail: String) -> Problem {
         "closed" => Code::Closed,
         "not_open" => Code::NotOpen,
         "below_committed" => Code::BelowCommitted,
+        "limit_exceeded" => Code::LimitExceeded,
         "already_confirmed" => Code::AlreadyConfirmed,
         "payment_not_awaited" => Code::PaymentNotAwaited,
         "hold_expired" => Code::HoldExpired,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use commands::faults::Faults;
 use commands::intake::{Intake, IntakePorts, ReceiptSigner, Receipts, ReceiptsWorker};
 use domain::fingerprint::{PseudonymKey, keyed_hash};
@@ -19,6 +20,7 @@ use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
+use crate::ordering::OrderLookup;
 use crate::state::App;
 use crate::webhooks::{AddressRule, SecretKey};
 
@@ -71,6 +73,7 @@ impl Around<'_> {
             sales_board: Arc::new(Bounded(Arc::clone(&parts.board))),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
+            chat_log: Arc::clone(&parts.chat),
             webhooks: Arc::clone(&parts.webhooks),
             webhook_rule: AddressRule { allow_private: self.config.webhooks.allow_private },
             webhook_key: SecretKey::new(self.secrets.installation.expose_secret()),
@@ -98,6 +101,15 @@ impl Around<'_> {
             ids: Arc::clone(&self.ids),
             pseudonyms: self.pseudonyms(),
             allowed_origins: self.config.allowed_origins.clone(),
+            lookup: OrderLookup {
+                book: Arc::new(Bounded(Arc::clone(&parts.orders))),
+                accepted: Arc::clone(&parts.accepted),
+                reader: Arc::new(Bounded(Arc::clone(&parts.reader))),
+            },
+            chat_log: Arc::clone(&parts.chat),
+            chat_kept: TimeDelta::days(self.config.chat.retention_days.into()),
+            // one process, one word: a restarted node with the same name counts anew
+            node: format!("{}-{}", self.node, self.ids.uuid().simple()),
             limits: LiveLimits::default(),
         })
     }

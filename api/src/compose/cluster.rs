@@ -84,6 +84,7 @@ pub(super) async fn parts(
         webhooks: models.webhooks,
         orders: models.orders,
         board: models.board,
+        chat: models.chat,
         bus: Arc::new(bus),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Kafka(kafka(config, urls, &topics)?),

@@ -1,27 +1,42 @@
-//! Sockets: the Centrifuge client protocol, JSON, so that the official SDKs connect unchanged.
+//! Sockets: the Centrifuge client protocol, JSON and Protobuf, so that the official SDKs connect
+//! unchanged.
 
+mod calls;
+mod channels;
+mod chat;
+mod codec;
 mod codes;
+mod feed;
 mod hub;
+mod likes;
 mod limits;
+mod log;
+mod message;
 pub mod metrics;
 mod origin;
 mod outbox;
 mod personal;
 mod protocol;
+mod rates;
+mod refusal;
 mod refused;
 mod room;
+mod rules;
+mod schema;
 mod session;
 mod socket;
 mod token;
 mod viewers;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
+use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{Clock, FeedBus, Ids, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,9 +46,13 @@ pub use limits::*;
 pub use token::{Claims, TokenError, TokenVerifier};
 
 use hub::Hub;
+use log::Keeper;
 use origin::Origins;
 use personal::Streams;
+use rates::Rates;
 use viewers::Viewers;
+
+use crate::ordering::OrderLookup;
 
 /// The path of the socket.
 pub const PATH: &str = "/connection/websocket";
@@ -61,6 +80,14 @@ pub struct LiveParts {
     pub pseudonyms: PseudonymKey,
     /// The pages that may connect, beside the node's own.
     pub allowed_origins: Vec<String>,
+    /// Orders, also those that the log has not decided.
+    pub lookup: OrderLookup,
+    /// What was said.
+    pub chat_log: Arc<dyn ChatLog>,
+    /// How long what was said is kept.
+    pub chat_kept: TimeDelta,
+    /// The node's name, one for each running process.
+    pub node: String,
     /// The bounds.
     pub limits: LiveLimits,
 }
@@ -73,6 +100,9 @@ pub struct LiveState {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     limits: LiveLimits,
+    lookup: OrderLookup,
+    rates: Rates,
+    keeper: Keeper,
     origins: Origins,
     viewers: Viewers,
     seats: Arc<Semaphore>,
@@ -90,10 +120,13 @@ impl LiveState {
             parts.bus.clone(),
             parts.board,
             parts.clock.clone(),
-            parts.limits,
+            parts.lookup.reader.clone(),
+            (parts.limits, parts.node),
             rooms.clone(),
             rooms_end.clone(),
         );
+        let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
+        rooms.spawn(work.run(rooms_end.clone()));
         let streams =
             Streams { bus: parts.bus, orders: parts.orders, pseudonyms: parts.pseudonyms };
         Arc::new(Self {
@@ -103,6 +136,9 @@ impl LiveState {
             clock: parts.clock,
             ids: parts.ids,
             limits: parts.limits,
+            lookup: parts.lookup,
+            rates: Rates::default(),
+            keeper,
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
             seats: Arc::new(Semaphore::new(parts.limits.connections)),

@@ -66,6 +66,7 @@ codes! {
     PaymentNotAwaited = "payment_not_awaited", CONFLICT, "The order waits for no payment", "A payment is under way or was made, or the last refusal allows no other attempt. Read the order.";
     HoldExpired = "hold_expired", CONFLICT, "The hold has run out", "The units are no longer held for the order; place a new one.";
     AlreadyExists = "already_exists", CONFLICT, "It exists already", "The same id exists with other terms.";
+    LimitExceeded = "limit_exceeded", CONFLICT, "There are so many already", "A bound of what is kept for one broadcast is reached; `detail` names it.";
     TooManyEndpoints = "too_many_endpoints", CONFLICT, "The seller has too many webhook endpoints", "A seller has at most 20 endpoints. Remove one first.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large", "Bodies are bounded: 32 KiB for an order, 256 KiB elsewhere.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON", "Send `Content-Type: application/json`.";

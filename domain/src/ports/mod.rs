@@ -4,6 +4,7 @@
 //! undefined state: dropping a future means *unknown*, never *half done*.
 
 mod accepted_orders;
+mod chat_log;
 mod clock;
 mod command_log;
 mod event_log;
@@ -16,6 +17,7 @@ mod stock_gate;
 mod webhook_book;
 
 pub use accepted_orders::AcceptedOrders;
+pub use chat_log::{ChatLog, ChatRecord};
 pub use clock::{Clock, Ids};
 pub use command_log::{AppendError, CommandConsumer, CommandLog, ConsumerEvent, Delivered};
 pub use event_log::{EventLog, EventPublisher, EventSubscription};
@@ -23,7 +25,9 @@ pub use event_store::{
     Batch, Claim, CommandOutcome, EventReader, EventStore, Fence, InboxEntry, ParkedCommand,
     StoreError, StoredOutcome,
 };
-pub use feed_bus::{FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot};
+pub use feed_bus::{
+    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot,
+};
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
 pub use sales_board::{SalesBoard, SalesTotals};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{OrderBook, PortError, SalesBoard, WebhookBook};
+use domain::ports::{ChatLog, OrderBook, PortError, SalesBoard, WebhookBook};
 use sqlx::postgres::PgPoolOptions;
 
 use super::checkpoint::unreachable_as;
 use super::sqlite;
+use crate::chat_log::{PostgresChatLog, SqliteChatLog};
 use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
 use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
 use crate::webhooks::{PostgresWebhookBook, SqliteWebhookBook};
@@ -24,6 +25,8 @@ pub struct ReadModels {
     pub orders: Arc<dyn OrderBook>,
     /// Broadcasts, spotlights and what they sold.
     pub board: Arc<dyn SalesBoard>,
+    /// What was said in chats; no read model, beside them in the database.
+    pub chat: Arc<dyn ChatLog>,
     /// Endpoints of webhooks and what is sent to them.
     pub webhooks: Arc<dyn WebhookBook>,
 }
@@ -39,6 +42,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             Ok(ReadModels {
                 orders: Arc::new(SqliteOrderBook::new(pool.clone())),
                 board: Arc::new(SqliteSalesBoard::new(pool.clone())),
+                chat: Arc::new(SqliteChatLog::new(pool.clone())),
                 webhooks: Arc::new(SqliteWebhookBook::new(pool)),
             })
         }
@@ -54,6 +58,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             Ok(ReadModels {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
                 board: Arc::new(PostgresSalesBoard::new(pool.clone())),
+                chat: Arc::new(PostgresChatLog::new(pool.clone())),
                 webhooks: Arc::new(PostgresWebhookBook::new(pool)),
             })
         }

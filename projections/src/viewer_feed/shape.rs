@@ -10,6 +10,11 @@ pub fn live_channel(broadcast: domain::ids::BroadcastId) -> String {
     format!("live:{broadcast}")
 }
 
+/// The name of a broadcast's chat on the bus and on the wire.
+pub fn chat_channel(broadcast: domain::ids::BroadcastId) -> String {
+    format!("chat:{broadcast}")
+}
+
 /// The name of a viewer's stream on the bus; on the wire the seller is left out.
 pub fn user_channel(seller: &domain::ids::SellerId, viewer: &domain::ids::ViewerId) -> String {
     format!("user#{seller}/{viewer}")
@@ -136,7 +141,7 @@ pub fn difference(before: &Value, after: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-fn put(json: &mut Value, name: &str, value: Option<&impl Serialize>) {
+pub(super) fn put(json: &mut Value, name: &str, value: Option<&impl Serialize>) {
     let encoded = value.and_then(|value| serde_json::to_value(value).ok());
     if let (Some(members), Some(encoded)) = (json.as_object_mut(), encoded) {
         members.insert(name.to_owned(), encoded);
