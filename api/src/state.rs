@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Auth;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
+use crate::pages::PageSettings;
 
 /// The parts that an api process is made of.
 pub struct App {
@@ -41,6 +42,8 @@ pub struct App {
     pub readiness: Arc<Readiness>,
     /// The public address of the sockets, such as `wss://live.example`; else the request's host.
     pub public_url: Option<String>,
+    /// What the viewer page is told.
+    pub page: PageSettings,
 }
 
 impl std::fmt::Debug for App {

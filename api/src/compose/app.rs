@@ -17,6 +17,7 @@ use crate::config::{Config, Secrets};
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
+use crate::pages::PageSettings;
 use crate::state::App;
 
 /// What handlers and sockets need beside the adapters.
@@ -45,6 +46,15 @@ impl Around<'_> {
 
     fn pseudonyms(&self) -> PseudonymKey {
         PseudonymKey::from_secret(self.secrets.installation.expose_secret())
+    }
+
+    fn page(&self) -> PageSettings {
+        PageSettings {
+            payments: self.config.payments.clone(),
+            public_url: self.config.public_url.clone(),
+            frame_ancestors: self.config.allowed_origins.clone(),
+            video_url: self.config.watch.video_url.clone(),
+        }
     }
 
     pub(super) fn app(&self, parts: &Parts, auth: &Arc<Auth>) -> (Arc<App>, ReceiptsWorker) {
@@ -77,6 +87,7 @@ impl Around<'_> {
             tasks: TaskTracker::new(),
             readiness: Arc::clone(&self.readiness),
             public_url: self.config.public_url.clone(),
+            page: self.page(),
         };
         (Arc::new(app), worker)
     }

@@ -1,0 +1,55 @@
+// The like button: presses are summed for a moment and sent as one call.
+
+import { byId, setAttribute, setText, show } from './dom.js';
+import { number } from './format.js';
+import { t } from './words/index.js';
+
+const SUM_MS = 400;
+// Most of one call (the server's limit).
+const COUNT_MAX = 50;
+
+export class Likes {
+  #feed;
+  #broadcast;
+  #pressed = 0;
+  #timer = null;
+  #offered = true;
+  #count;
+
+  constructor(feed, broadcast) {
+    this.#feed = feed;
+    this.#broadcast = broadcast;
+    byId('like').addEventListener('click', () => this.#press());
+  }
+
+  // What the room says; a press counts at once and is not taken back by an older count.
+  render(count, isConnected) {
+    this.#count = count;
+    const button = byId('like');
+    show(button, this.#offered && isConnected && (count !== undefined || this.#feed.has('chat')));
+    const shown = number((count ?? 0) + this.#pressed);
+    setText(byId('like-count'), shown);
+    setAttribute(button, 'aria-label', t('like', { count: shown }));
+  }
+
+  #press() {
+    if (this.#pressed >= COUNT_MAX) return;
+    this.#pressed += 1;
+    this.render(this.#count, true);
+    this.#timer ??= setTimeout(() => this.#send(), SUM_MS);
+  }
+
+  async #send() {
+    const count = this.#pressed;
+    try {
+      const answer = await this.#feed.rpc('like', { broadcast: this.#broadcast, count });
+      if (answer?.like_count !== undefined) this.#count = Math.max(this.#count ?? 0, answer.like_count);
+    } catch (error) {
+      // a server without likes: the button goes, and nobody is bothered
+      if (error?.code && !error.temporary) this.#offered = false;
+    }
+    this.#pressed -= count;
+    this.#timer = this.#pressed > 0 ? setTimeout(() => this.#send(), SUM_MS) : null;
+    this.render(this.#count, true);
+  }
+}
