@@ -48,13 +48,10 @@ impl Page {
     fn new(settings: &PageSettings) -> Self {
         let digest = assets::digest();
         let folder = format!("/watch/assets/{digest}");
-        let preloads: String = assets::OWN
-            .iter()
-            .filter(|asset| std::path::Path::new(asset.path).extension() == Some("js".as_ref()))
-            .map(|asset| {
-                format!("  <link rel=\"modulepreload\" href=\"{folder}/{}\">\n", asset.path)
-            })
-            .collect();
+        let modules = assets::OWN.iter().filter(|asset| asset.kind == assets::JAVASCRIPT);
+        let preloads = modules.fold(String::new(), |links, asset| {
+            links + &format!("  <link rel=\"modulepreload\" href=\"{folder}/{}\">\n", asset.path)
+        });
         let html = assets::PAGE
             .replace("{{preloads}}", &preloads)
             .replace("{{assets}}", &folder)
