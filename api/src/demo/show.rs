@@ -184,7 +184,7 @@ async fn play(
     tokio::time::timeout(within, open(client, spotlight, &show.host_token))
         .await
         .context("the offer did not open in time")??;
-    (show.on_open)(broadcast, spotlight);
+    screen.aside(|| (show.on_open)(broadcast, spotlight));
     screen.open();
     gate.add_permits(usize::try_from(show.viewers).unwrap_or(Semaphore::MAX_PERMITS));
     let half = i64::from(show.units / 2);
