@@ -199,7 +199,7 @@ async fn an_anonymous_viewer_watches_and_does_not_order() {
     assert!(joined.body["url"].as_str().expect("a url").starts_with("ws://127.0.0.1:"));
     let channels = joined.body["channels"].as_array().expect("channels");
     // only what can be subscribed to
-    assert_eq!(channels.len(), 2, "{channels:?}");
+    assert_eq!(channels.len(), 3, "{channels:?}");
     assert!(channels.contains(&json!(format!("live:{}", things.broadcast))));
     server.order(&token, "k", &order_of(&things.spotlight, 1)).await.problem(403, "forbidden");
     server.get("/v1/orders", &token).await.problem(403, "forbidden");

@@ -1,9 +1,9 @@
 //! What every bus does, in memory, on Redis and on a Redis Cluster.
 
 use domain::envelope::Position;
-use domain::ports::{FeedPosition, PortError};
+use domain::ports::{Audience, FeedPosition, PortError};
 use projections::viewer_feed::{
-    FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX, merge_patch,
+    CHAT_MESSAGES_MAX, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX, merge_patch,
 };
 use rand::Rng;
 use serde_json::{Value, json};
@@ -33,6 +33,10 @@ on_every_bus!(
     a_lost_channel_has_a_new_epoch,
     a_subscriber_notices_that_its_channel_started_again,
     publishers_at_once_lose_nothing,
+    what_is_appended_stands_in_the_stream,
+    a_chat_keeps_its_named_messages,
+    counts_are_added_up_and_patched_in,
+    an_audience_is_the_sum_of_the_nodes_that_still_say_so,
 );
 
 async fn bus(kind: Kind) -> Harness {
@@ -293,4 +297,69 @@ async fn publishers_at_once_lose_nothing(kind: Kind) {
         last[by] = version;
     }
     assert_eq!(last[1..], [20; 5]);
+}
+
+async fn what_is_appended_stands_in_the_stream(kind: Kind) {
+    let harness = bus(kind).await;
+    let stream = channel("node:");
+    let mut messages = harness.bus.subscribe(&stream).await.unwrap();
+    let first = harness.bus.append(&stream, &json!({"n": 1})).await.unwrap();
+    let second = harness.bus.append(&stream, &json!({"n": 1})).await.unwrap();
+    assert_eq!((first.offset, second.offset), (1, 2), "the same may come twice");
+    for place in [&first, &second] {
+        let message = soon(messages.next()).await.unwrap();
+        assert_eq!((&message.position, &*message.data), (place, &json!({"n": 1})));
+    }
+    let history = harness.bus.history(&stream, Some(&first)).await.unwrap();
+    assert_eq!(history.messages.unwrap().len(), 1);
+}
+
+async fn a_chat_keeps_its_named_messages(kind: Kind) {
+    let harness = bus(kind).await;
+    let chat = channel("chat:");
+    let epoch = harness.bus.history(&chat, None).await.unwrap().top.epoch;
+    for number in 0..=CHAT_MESSAGES_MAX {
+        harness.bus.append(&chat, &json!(number)).await.unwrap();
+    }
+    let after = async |offset: u64| {
+        let after = FeedPosition { epoch: epoch.clone(), offset };
+        harness.bus.history(&chat, Some(&after)).await.unwrap().messages
+    };
+    assert_eq!(after(1).await.map(|messages| messages.len()), Some(CHAT_MESSAGES_MAX));
+    assert_eq!(after(0).await, None);
+}
+
+async fn counts_are_added_up_and_patched_in(kind: Kind) {
+    let harness = bus(kind).await;
+    let live = channel("live:");
+    harness.bus.patch(&live, key(1), Position(1), &json!({"a": 1})).await.unwrap();
+    let mut patches = harness.bus.subscribe(&live).await.unwrap();
+    assert_eq!(harness.bus.add(&live, "like_count", 3, 0).await.unwrap(), 3);
+    assert_eq!(harness.bus.add(&live, "like_count", 4, 2).await.unwrap(), 7);
+    assert_eq!(harness.bus.add(&live, "like_count", 0, 7).await.unwrap(), 7, "nothing new");
+    assert_eq!(harness.bus.add(&live, "like_count", 1, 100).await.unwrap(), 101, "it was lost");
+    for sum in [3, 7, 101] {
+        assert_eq!(*soon(patches.next()).await.unwrap().data, json!({"like_count": sum}));
+    }
+    let snapshot = harness.bus.snapshot(&live).await.unwrap();
+    assert_eq!(snapshot.data, json!({"a": 1, "like_count": 101}));
+    assert_eq!(snapshot.position.offset, 4);
+}
+
+async fn an_audience_is_the_sum_of_the_nodes_that_still_say_so(kind: Kind) {
+    let harness = bus(kind).await;
+    let live = channel("live:");
+    let long = std::time::Duration::from_mins(1);
+    let says = async |node: &str, clients: u32, viewers: u32, lasting| {
+        let audience = Audience { clients, viewers };
+        let sum = harness.bus.report(&live, node, audience, lasting).await.unwrap();
+        (sum.clients, sum.viewers)
+    };
+    assert_eq!(says("one", 3, 2, long).await, (3, 2));
+    assert_eq!(says("two", 5, 5, long).await, (8, 7));
+    assert_eq!(says("two", 5, 5, long).await, (8, 7));
+    assert_eq!(says("one", 1, 1, long).await, (6, 6));
+    let snapshot = harness.bus.snapshot(&live).await.unwrap();
+    assert_eq!((snapshot.data, snapshot.position.offset), (json!({"viewer_count": 6}), 3));
+    assert_eq!(says("two", 5, 5, std::time::Duration::ZERO).await, (1, 1), "its word has run out");
 }

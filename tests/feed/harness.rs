@@ -86,8 +86,8 @@ impl Harness {
             memory.lose();
         }
         if let Some((url, prefix)) = &self.redis {
-            let keys =
-                ["meta", "state", "log"].map(|part| format!("{prefix}:feed:{{{channel}}}:{part}"));
+            let keys = ["meta", "state", "log", "nodes"]
+                .map(|part| format!("{prefix}:feed:{{{channel}}}:{part}"));
             let delete = redis::cmd("DEL").arg(&keys[..]).to_owned();
             let _: i64 = if url.contains(',') {
                 let client = redis::cluster::ClusterClient::new(url.split(',')).unwrap();

@@ -2,6 +2,8 @@
 #![expect(clippy::indexing_slicing, reason = "tests panic")]
 
 mod bus;
+mod calls;
+mod client;
 mod fold;
 mod harness;
 mod log;

@@ -16,6 +16,7 @@ use super::stage::{Stage, token};
 #[derive(Clone, Copy)]
 enum Sdk {
     JavaScript,
+    Protobuf,
     Python,
 }
 
@@ -31,12 +32,14 @@ impl Viewer {
     fn start(sdk: Sdk, url: &str, token: &str, broadcast: BroadcastId) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
         let (program, script) = match sdk {
-            Sdk::JavaScript => ("node".into(), "viewer.mjs"),
+            Sdk::JavaScript | Sdk::Protobuf => ("node".into(), "viewer.mjs"),
             Sdk::Python => (folder.join(".venv/bin/python"), "viewer.py"),
         };
+        let kind = matches!(sdk, Sdk::Protobuf).then_some("protobuf");
         let mut process = Command::new(program)
             .arg(folder.join(script))
             .args([url, token, &broadcast.to_string()])
+            .args(kind)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -97,6 +100,12 @@ impl Viewer {
 
     async fn give(&mut self, token: &str) {
         self.input.write_all(format!("{token}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Calls, and waits for the outcome.
+    async fn call(&mut self, method: &str, data: Value) -> Value {
+        self.give(&json!({"method": method, "data": data}).to_string()).await;
+        self.next("result").await
     }
 
     async fn steps(&mut self, count: usize) -> Vec<(u64, u64, String)> {
@@ -198,6 +207,42 @@ async fn refusals_end_the_connection(sdk: Sdk) {
     }
 }
 
+async fn calls_are_answered(sdk: Sdk) {
+    let mut stage = Stage::start(LiveLimits::default()).await;
+    let proxy = stage.proxy().await;
+    let broadcast = stage.log.broadcast();
+    stage.settle().await;
+    let token = token("acme", "ana", 600);
+    let mut viewer = Viewer::start(sdk, &proxy.url(), &token, broadcast);
+    let chat = format!("chat:{broadcast}");
+    assert_eq!(viewer.on("subscribed", &chat).await["data"]["messages"], json!([]));
+    let say = |text: &str| json!({"broadcast": broadcast, "message": text});
+    let sent = viewer.call("chat.send", say("안녕하세요")).await;
+    let heard = viewer.on("publication", &chat).await;
+    assert_eq!(heard["data"]["id"], sent["data"]["id"]);
+    assert_eq!((&heard["data"]["message"], &heard["offset"]), (&json!("안녕하세요"), &json!(1)));
+    let refused = viewer.call("chat.send", say(" ")).await;
+    assert_eq!(refused["data"]["refused"]["code"], "empty");
+    let liked = viewer.call("like", json!({"broadcast": broadcast, "count": 2})).await;
+    assert_eq!(liked["data"], json!({"like_count": 2}));
+    assert_eq!(viewer.call("dance", json!({})).await["code"], 104);
+    while viewer.room["like_count"] != 2 {
+        viewer.read().await;
+    }
+
+    // What is said while the network is gone is heard afterwards.
+    let mut other = Viewer::start(sdk, &stage.url(), &self::token("acme", "bo", 600), broadcast);
+    other.on("subscribed", &chat).await;
+    proxy.cut();
+    viewer.next("connecting").await;
+    other.call("chat.send", say("missed")).await;
+    let mut heard = viewer.on("publication", &chat).await;
+    while heard["data"]["message"] != "missed" {
+        heard = viewer.on("publication", &chat).await;
+    }
+    assert_eq!(heard["offset"], 2);
+}
+
 mod javascript {
     use super::Sdk::JavaScript;
 
@@ -212,6 +257,31 @@ mod javascript {
     #[tokio::test]
     async fn refusals_end_the_connection() {
         super::refusals_end_the_connection(JavaScript).await;
+    }
+    #[tokio::test]
+    async fn calls_are_answered() {
+        super::calls_are_answered(JavaScript).await;
+    }
+}
+
+mod protobuf {
+    use super::Sdk::Protobuf;
+
+    #[tokio::test]
+    async fn from_connect_to_recovery() {
+        super::from_connect_to_recovery(Protobuf).await;
+    }
+    #[tokio::test]
+    async fn an_expired_token_is_fetched_anew() {
+        super::an_expired_token_is_fetched_anew(Protobuf).await;
+    }
+    #[tokio::test]
+    async fn refusals_end_the_connection() {
+        super::refusals_end_the_connection(Protobuf).await;
+    }
+    #[tokio::test]
+    async fn calls_are_answered() {
+        super::calls_are_answered(Protobuf).await;
     }
 }
 

@@ -8,65 +8,12 @@ use api::live::{
 };
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use super::client::{Client, code};
 use super::harness::soon;
 use super::stage::{Stage, token};
-
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    waiting: Vec<Value>,
-}
-
-impl Client {
-    async fn open(stage: &Stage) -> Self {
-        let (socket, _) = connect_async(stage.url()).await.unwrap();
-        Self { socket, waiting: vec![] }
-    }
-
-    async fn send(&mut self, text: impl Into<String>) {
-        self.socket.send(Message::text(text.into())).await.unwrap();
-    }
-
-    async fn ask(&mut self, command: Value) -> Value {
-        self.send(command.to_string()).await;
-        self.frame().await
-    }
-
-    async fn connect(&mut self, token: &str, data: Value) -> Value {
-        self.ask(json!({"id": 1, "connect": {"token": token, "data": data}})).await
-    }
-
-    /// The next frame; several may come in one message.
-    async fn frame(&mut self) -> Value {
-        while self.waiting.is_empty() {
-            let message = soon(self.socket.next()).await.expect("open").expect("a message");
-            let text = message.into_text().unwrap();
-            self.waiting = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        }
-        self.waiting.remove(0)
-    }
-
-    /// The code that the server closes with.
-    async fn closed(&mut self) -> u16 {
-        soon(async {
-            loop {
-                match self.socket.next().await {
-                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
-                    Some(Ok(_)) => {}
-                    end => panic!("no close frame: {end:?}"),
-                }
-            }
-        })
-        .await
-    }
-}
-
-fn code(reply: &Value) -> &Value {
-    &reply["error"]["code"]
-}
 
 async fn stage() -> Stage {
     Stage::start(LiveLimits::default()).await
@@ -90,7 +37,9 @@ async fn the_connect_reply_has_everything_in_one_round_trip() {
     assert_eq!(live["data"]["broadcast"]["title"], "생방송");
     let own = &connect["subs"]["user#ana"];
     assert_eq!((&own["offset"], &own["recoverable"]), (&json!(0), &json!(true)));
-    assert_eq!(connect["subs"].as_object().unwrap().len(), 2);
+    let chat = &connect["subs"][format!("chat:{broadcast}")];
+    assert_eq!((&chat["recoverable"], &chat["data"]["messages"]), (&json!(true), &json!([])));
+    assert_eq!(connect["subs"].as_object().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -127,7 +76,11 @@ async fn commands_are_answered_or_refused_by_number() {
     let unsubscribe = json!({"id": 3, "unsubscribe": {"channel": live}});
     assert_eq!(client.ask(unsubscribe).await, json!({"id": 3, "unsubscribe": {}}));
     assert!(client.ask(subscribe(&live)).await["subscribe"].is_object());
-    assert_eq!(code(&client.ask(json!({"id": 4, "rpc": {"method": "x"}})).await), 108);
+    assert_eq!(code(&client.ask(json!({"id": 4, "rpc": {"method": "x"}})).await), 104);
+    assert_eq!(code(&client.ask(json!({"id": 4, "rpc": {"method": "like"}})).await), 107);
+    for missing in ["publish", "presence"] {
+        assert_eq!(code(&client.ask(json!({"id": 4, missing: {"channel": live}})).await), 108);
+    }
     assert_eq!(client.ask(json!({"id": 5, "ping": {}})).await, json!({"id": 5, "ping": {}}));
     client.send("{\"id\":6,\"ping\":{}}\n{}\n{\"id\":7,\"ping\":{}}").await;
     assert_eq!(

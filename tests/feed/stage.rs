@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::live::{Claims, LiveLimits, LiveParts, LiveState, TokenError, TokenVerifier, router};
+use api::ordering::OrderLookup;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Timestamp;
@@ -12,10 +13,11 @@ use domain::actor::Role;
 use domain::envelope::Position;
 use domain::fingerprint::PseudonymKey;
 use domain::ids::{SellerId, ViewerId};
-use domain::ports::{Clock, FeedBus};
+use domain::ports::{Clock, FeedBus, Ids};
 use parking_lot::Mutex;
 use projections::order_book::MemoryOrderBook;
 use projections::sales_board::MemorySalesBoard;
+use projections::stock_counter::MemoryAcceptedOrders;
 use projections::viewer_feed::{MemoryFeedBus, ViewerFeed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -42,7 +44,8 @@ fn since_epoch() -> std::time::Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
 }
 
-/// Takes `seller|subject|seconds since 1970` for a token; a subject `guest-…` is anonymous.
+/// Takes `seller|subject|seconds since 1970` for a token; a subject `guest-…` is anonymous,
+/// `host-…` and `moderator-…` have the role.
 struct PlainTokens;
 
 #[async_trait]
@@ -55,11 +58,16 @@ impl TokenVerifier for PlainTokens {
         if expires_at < WallClock.now() {
             return Err(TokenError::Expired);
         }
+        let role = match subject.split_once('-') {
+            Some(("host", _)) => Role::Host,
+            Some(("moderator", _)) => Role::Moderator,
+            _ => Role::Viewer,
+        };
         Ok(Claims {
             seller: SellerId::try_new(seller).map_err(|_| TokenError::Invalid)?,
             subject: ViewerId::try_new(subject).map_err(|_| TokenError::Invalid)?,
             name: None,
-            role: Role::Viewer,
+            role,
             anonymous: subject.starts_with("guest-"),
             expires_at,
         })
@@ -79,6 +87,7 @@ pub struct Stage {
     pub board: Arc<MemorySalesBoard>,
     pub orders: Arc<MemoryOrderBook>,
     pub live: Arc<LiveState>,
+    limits: LiveLimits,
     feed: tokio::sync::Mutex<(ViewerFeed, Position)>,
     address: SocketAddr,
     tasks: JoinSet<()>,
@@ -91,26 +100,13 @@ impl Stage {
         let board = Arc::new(MemorySalesBoard::default());
         let orders = Arc::new(MemoryOrderBook::default());
         let log = Log::new(PseudonymKey::from_secret(b"stage"));
-        let live = LiveState::new(LiveParts {
-            bus: bus.clone(),
-            board: board.clone(),
-            orders: orders.clone(),
-            verifier: Arc::new(PlainTokens),
-            clock: clock.clone(),
-            ids: Arc::new(RandomIds),
-            pseudonyms: PseudonymKey::from_secret(b"stage"),
-            allowed_origins: vec![],
-            limits,
-        });
+        let live = node(&bus, &board, &orders, &log, limits);
         let shared: Arc<dyn FeedBus> = bus.clone();
         let feed = ViewerFeed::new(Arc::new(log.clone()), shared, clock);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
-        let app = router(live.clone());
-        tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let address = serve(&live, &mut tasks).await;
         let feed = tokio::sync::Mutex::new((feed, Position::START));
-        Self { log, bus, board, orders, live, feed, address, tasks }
+        Self { log, bus, board, orders, live, limits, feed, address, tasks }
     }
 
     pub fn url(&self) -> String {
@@ -127,6 +123,12 @@ impl Stage {
         feed.0.take(&events).await.unwrap();
         feed.0.check().await.unwrap();
         feed.1 = self.log.head();
+    }
+
+    /// Another node on the same bus; its address.
+    pub async fn second_node(&mut self) -> String {
+        let live = node(&self.bus, &self.board, &self.orders, &self.log, self.limits);
+        url(serve(&live, &mut self.tasks).await)
     }
 
     /// Another way to the node, which can be cut.
@@ -148,6 +150,41 @@ impl Stage {
         });
         Proxy { address, cut }
     }
+}
+
+fn node(
+    bus: &Arc<MemoryFeedBus>,
+    board: &Arc<MemorySalesBoard>,
+    orders: &Arc<MemoryOrderBook>,
+    log: &Log,
+    limits: LiveLimits,
+) -> Arc<LiveState> {
+    let clock = Arc::new(WallClock);
+    LiveState::new(LiveParts {
+        bus: bus.clone(),
+        board: board.clone(),
+        orders: orders.clone(),
+        verifier: Arc::new(PlainTokens),
+        clock: clock.clone(),
+        ids: Arc::new(RandomIds),
+        pseudonyms: PseudonymKey::from_secret(b"stage"),
+        allowed_origins: vec![],
+        lookup: OrderLookup {
+            book: orders.clone(),
+            accepted: Arc::new(MemoryAcceptedOrders::new(clock)),
+            reader: Arc::new(log.clone()),
+        },
+        node: RandomIds.uuid().to_string(),
+        limits,
+    })
+}
+
+async fn serve(live: &Arc<LiveState>, tasks: &mut JoinSet<()>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = router(live.clone());
+    tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
 }
 
 /// A way to the node.

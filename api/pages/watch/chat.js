@@ -22,6 +22,8 @@ export class Chat {
   #messages = [];
   #pinned = null;
   #mode = { frozen: false, slow_seconds: 0 };
+  #told = null;
+  #reason = null;
   #notice = null;
   #until = 0;
   #isSending = false;
@@ -43,7 +45,8 @@ export class Chat {
       this.#messages = [];
       byId('messages').replaceChildren();
     }
-    for (const message of [state?.mode, state?.pinned]) if (message) this.take(message);
+    if (state) this.#pinned = null;
+    for (const message of [state?.mode, state?.pinned, ...(state?.messages ?? [])]) if (message) this.take(message);
   }
 
   take(message) {
@@ -98,6 +101,13 @@ export class Chat {
     );
   }
 
+  // What moderators did about this viewer.
+  moderated({ action, reason }) {
+    this.#told = { muted: 'chat_no_muted', banned: 'chat_no_banned' }[action] ?? null;
+    this.#reason = reason ?? null;
+    this.render();
+  }
+
   // The words of a new language.
   redraw() {
     byId('messages').replaceChildren(...this.#messages.map((message) => this.#entry(message)));
@@ -124,6 +134,7 @@ export class Chat {
       return t('chat_wait', { seconds: Math.ceil((this.#until - Date.now()) / 1000) });
     }
     if (this.#notice) return this.#notice();
+    if (this.#told) return [t(this.#told), this.#reason].filter(Boolean).join(' ');
     if (this.#mode.frozen) return t('chat_frozen');
     return this.#mode.slow_seconds > 0 ? t('chat_slow', { seconds: this.#mode.slow_seconds }) : '';
   }

@@ -11,7 +11,9 @@ const RECONNECT_MS_MAX = 5_000;
 // A connection that is refused again so soon is not begun anew.
 const ANEW_AFTER_MS = 10_000;
 
-const CODE = { unauthorized: 1, permission: 103, invalidToken: 3500, connectionLimit: 3504, permissionDenied: 3507 };
+const CODE = {
+  unauthorized: 1, permission: 103, invalidToken: 3500, forced: 3503, connectionLimit: 3504, permissionDenied: 3507,
+};
 
 // `handlers`: status(name), channels(), live(state), patch(patch), orders(open), own(message),
 // chatBegins(recovered, state), chat(message), signedOut()
@@ -124,12 +126,10 @@ export class Feed {
       else this.start();
       return;
     }
-    const words = {
-      [CODE.permission]: 'not_your_show',
-      [CODE.connectionLimit]: 'too_many_windows',
-      [CODE.permissionDenied]: 'removed_from_show',
-    };
-    this.#handlers.status(words[code] ?? 'disconnected');
+    // who may not watch at all was told so by `join`: from here on it is a ban
+    const isRemoved = [CODE.permission, CODE.forced, CODE.permissionDenied].includes(code);
+    const isTooMany = code === CODE.connectionLimit;
+    this.#handlers.status(isRemoved ? 'removed_from_show' : isTooMany ? 'too_many_windows' : 'disconnected');
   }
 }
 

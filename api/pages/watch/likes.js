@@ -4,7 +4,7 @@ import { byId, setAttribute, setText, show } from './dom.js';
 import { number } from './format.js';
 import { t } from './words/index.js';
 
-const SUM_MS = 400;
+const SUM_MS = 600;
 // Most of one call (the server's limit).
 const COUNT_MAX = 50;
 
@@ -43,6 +43,10 @@ export class Likes {
     const count = this.#pressed;
     try {
       const answer = await this.#feed.rpc('like', { broadcast: this.#broadcast, count });
+      if (answer?.refused?.retry_after_ms) {
+        this.#timer = setTimeout(() => this.#send(), answer.refused.retry_after_ms);
+        return;
+      }
       if (answer?.like_count !== undefined) this.#count = Math.max(this.#count ?? 0, answer.like_count);
     } catch (error) {
       // a server without likes: the button goes, and nobody is bothered

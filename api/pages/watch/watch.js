@@ -33,7 +33,7 @@ const feed = new Feed(broadcast, session, {
   live: (state) => { room.replace(state); render(); },
   patch: (patch) => { room.patch(patch); render(); },
   orders: (open) => orders.reconcile(open),
-  own: ({ type, order }) => type === 'order' && orders.take(order),
+  own,
   chatBegins: (recovered, state) => chat.begins(recovered, state),
   chat: (message) => chat.take(message),
   signedOut,
@@ -66,6 +66,12 @@ function ordersChanged(news) {
     ordersView.tell(news);
   }
   ordersView.render();
+}
+
+// What is for this viewer alone.
+function own(message) {
+  if (message.type === 'order') orders.take(message.order);
+  if (message.type === 'moderation' && message.broadcast_id === broadcast) chat.moderated(message);
 }
 
 // The token is no longer good: the viewer goes on watching without one.

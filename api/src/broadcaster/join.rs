@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{HeaderMap, StatusCode};
 use domain::ids::BroadcastId;
-use projections::viewer_feed::shape::live_channel;
+use projections::viewer_feed::shape::{chat_channel, live_channel};
 
 use crate::extract::{Anyone, Id};
 use crate::problem::{Code, Problem};
@@ -44,7 +44,7 @@ pub async fn join(
         let caller = app.auth.verify(&token).await.map_err(Problem::internal)?;
         (caller.subject, token)
     };
-    let channels = vec![live_channel(id), format!("user#{subject}")];
+    let channels = vec![live_channel(id), chat_channel(id), format!("user#{subject}")];
     Ok(Json(JoinBody { url: socket_url(&app, &headers)?, token, channels }))
 }
 

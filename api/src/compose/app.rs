@@ -17,6 +17,7 @@ use crate::config::{Config, Secrets};
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
+use crate::ordering::OrderLookup;
 use crate::pages::PageSettings;
 use crate::state::App;
 
@@ -102,6 +103,13 @@ impl Around<'_> {
             ids: Arc::clone(&self.ids),
             pseudonyms: self.pseudonyms(),
             allowed_origins: self.config.allowed_origins.clone(),
+            lookup: OrderLookup {
+                book: Arc::clone(&parts.orders),
+                accepted: Arc::clone(&parts.accepted),
+                reader: Arc::clone(&parts.reader),
+            },
+            // one process, one word: a restarted node with the same name counts anew
+            node: format!("{}-{}", self.node, self.ids.uuid().simple()),
             limits: LiveLimits::default(),
         })
     }

@@ -23,6 +23,8 @@ pub enum Close {
     Stale,
     /// The viewer has too many connections.
     ConnectionLimit,
+    /// Somebody here ended it: a ban, say.
+    Forced,
     /// Too many commands were refused.
     TooManyErrors,
     /// A message is too large.
@@ -42,6 +44,7 @@ impl Close {
             Self::InvalidToken => (3500, "invalid token"),
             Self::BadRequest => (3501, "bad request"),
             Self::Stale => (3502, "stale"),
+            Self::Forced => (3503, "force disconnect"),
             Self::ConnectionLimit => (3504, "connection limit"),
             Self::TooManyErrors => (3509, "too many errors"),
             Self::TooLarge => (1009, "message too big"),
@@ -58,6 +61,8 @@ pub enum Refusal {
     UnknownChannel,
     /// The channel is not the caller's to see.
     PermissionDenied,
+    /// There is no such call.
+    MethodNotFound,
     /// The channel is subscribed already.
     AlreadySubscribed,
     /// The connection has too many channels.
@@ -70,6 +75,8 @@ pub enum Refusal {
     TokenExpired,
     /// Too many commands; trying later helps.
     TooManyRequests,
+    /// The channel does not keep what comes after that place.
+    UnrecoverablePosition,
 }
 
 impl Refusal {
@@ -79,12 +86,14 @@ impl Refusal {
             Self::Internal => (100, "internal server error", true),
             Self::UnknownChannel => (102, "unknown channel", false),
             Self::PermissionDenied => (103, "permission denied", false),
+            Self::MethodNotFound => (104, "method not found", false),
             Self::AlreadySubscribed => (105, "already subscribed", false),
             Self::LimitExceeded => (106, "limit exceeded", false),
             Self::BadRequest => (107, "bad request", false),
             Self::NotAvailable => (108, "not available", false),
             Self::TokenExpired => (109, "token expired", false),
             Self::TooManyRequests => (111, "too many requests", true),
+            Self::UnrecoverablePosition => (112, "unrecoverable position", false),
         }
     }
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{BroadcastId, StreamKey};
-use domain::ports::{Clock, FeedBus, PortError, SalesBoard};
+use domain::ports::{Audience, Clock, FeedBus, FeedPosition, History, PortError, SalesBoard};
 use parking_lot::Mutex;
+use projections::viewer_feed::CHAT_MESSAGES_MAX;
 use projections::viewer_feed::shape::{broadcast_state, spotlight_state};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::limits::{LiveLimits, ROOM_SPOTLIGHTS_MAX};
+use super::likes::LIKE_COUNT;
+use super::limits::{LiveLimits, REPORTS_PER_WORD, ROOM_SPOTLIGHTS_MAX};
 use super::metrics;
 use super::room::Room;
 
@@ -26,6 +28,7 @@ pub struct Hub {
     board: Arc<dyn SalesBoard>,
     clock: Arc<dyn Clock>,
     limits: LiveLimits,
+    node: String,
     rooms: Mutex<HashMap<BroadcastId, Arc<Room>>>,
     tasks: TaskTracker,
     ended: CancellationToken,
@@ -37,11 +40,11 @@ impl Hub {
         bus: Arc<dyn FeedBus>,
         board: Arc<dyn SalesBoard>,
         clock: Arc<dyn Clock>,
-        limits: LiveLimits,
+        (limits, node): (LiveLimits, String),
         tasks: TaskTracker,
         ended: CancellationToken,
     ) -> Self {
-        Self { bus, board, clock, limits, rooms: Mutex::default(), tasks, ended }
+        Self { bus, board, clock, limits, node, rooms: Mutex::default(), tasks, ended }
     }
 
     /// A broadcast's room, opened where nobody watched yet; `None` where there is no such
@@ -91,35 +94,76 @@ impl Hub {
         metrics::room_closed();
     }
 
-    /// Follows a room until nobody watches it. Subscribes before it reads the state, so that
-    /// nothing falls between.
+    /// Follows a room until nobody watches it. Subscribes before it reads, so that nothing falls
+    /// between.
     async fn follow(&self, room: &Room) -> Result<(), PortError> {
         let mut patches = self.bus.subscribe(room.channel()).await?;
+        let mut messages = self.bus.subscribe(room.chat.channel()).await?;
         self.fill(room).await?;
+        self.bus.add(room.channel(), LIKE_COUNT, 0, room.count(LIKE_COUNT)).await?;
+        room.chat.load(self.chat_history(room).await?, self.clock.now());
         room.load(self.bus.snapshot(room.channel()).await?);
-        let mut flush_at = None;
-        let mut flushed = Instant::now();
-        let mut look_at = Instant::now() + self.limits.room_linger;
+        let mut times = Times::new(self.limits);
         loop {
             tokio::select! {
                 () = self.ended.cancelled() => return Ok(()),
                 patch = patches.next() => {
                     room.take(&patch?);
-                    flush_at.get_or_insert(flushed + self.limits.room_window);
+                    times.changed();
                 }
-                () = until(flush_at) => {
+                message = messages.next() => {
+                    room.chat.take(&message?, self.clock.now())?;
+                    times.changed();
+                }
+                () = room.likes.came() => times.liked(),
+                () = until(times.flush_at) => {
                     room.flush();
-                    flushed = Instant::now();
-                    flush_at = None;
+                    room.chat.flush();
+                    times.flushed();
                 }
-                () = tokio::time::sleep_until(look_at) => {
+                () = until(times.likes_at) => {
+                    times.likes_at = None;
+                    self.tell_likes(room).await?;
+                }
+                () = tokio::time::sleep_until(times.report_at) => {
+                    times.report_at = Instant::now() + self.limits.report_every;
+                    self.report(room, room.audience_here()).await?;
+                }
+                () = tokio::time::sleep_until(times.look_at) => {
                     if self.close_if_empty(room) {
-                        return Ok(());
+                        return self.report(room, Audience::default()).await;
                     }
-                    look_at = Instant::now() + self.limits.room_linger;
+                    times.look_at = Instant::now() + self.limits.room_linger;
                 }
             }
         }
+    }
+
+    /// What the chat keeps; the node shows it to whoever comes.
+    async fn chat_history(&self, room: &Room) -> Result<History, PortError> {
+        let channel = room.chat.channel();
+        let FeedPosition { epoch, offset } = self.bus.history(channel, None).await?.top;
+        let kept = u64::try_from(CHAT_MESSAGES_MAX).unwrap_or(u64::MAX);
+        let after = FeedPosition { epoch, offset: offset.saturating_sub(kept) };
+        self.bus.history(channel, Some(&after)).await
+    }
+
+    /// Likes that could not be told wait for the next time.
+    async fn tell_likes(&self, room: &Room) -> Result<(), PortError> {
+        let count = room.likes.waiting();
+        if count > 0 {
+            self.bus.add(room.channel(), LIKE_COUNT, count, room.count(LIKE_COUNT)).await?;
+            room.likes.told(count);
+            metrics::likes(count);
+        }
+        Ok(())
+    }
+
+    async fn report(&self, room: &Room, here: Audience) -> Result<(), PortError> {
+        let lasting = self.limits.report_every.saturating_mul(REPORTS_PER_WORD);
+        let audience = self.bus.report(room.channel(), &self.node, here, lasting).await?;
+        room.set_audience(audience);
+        Ok(())
     }
 
     fn close_if_empty(&self, room: &Room) -> bool {
@@ -159,6 +203,43 @@ impl Hub {
             members.insert("server_time".to_owned(), json!(self.clock.now()));
         }
         self.bus.patch(room.channel(), key, version, &state).await
+    }
+}
+
+/// When a room's next steps are due.
+struct Times {
+    limits: LiveLimits,
+    flushed: Instant,
+    flush_at: Option<Instant>,
+    likes_at: Option<Instant>,
+    report_at: Instant,
+    look_at: Instant,
+}
+
+impl Times {
+    fn new(limits: LiveLimits) -> Self {
+        let now = Instant::now();
+        Self {
+            limits,
+            flushed: now,
+            flush_at: None,
+            likes_at: None,
+            report_at: now,
+            look_at: now + limits.room_linger,
+        }
+    }
+
+    fn changed(&mut self) {
+        self.flush_at.get_or_insert(self.flushed + self.limits.room_window);
+    }
+
+    fn flushed(&mut self) {
+        self.flushed = Instant::now();
+        self.flush_at = None;
+    }
+
+    fn liked(&mut self) {
+        self.likes_at.get_or_insert_with(|| Instant::now() + self.limits.like_window);
     }
 }
 

@@ -25,6 +25,28 @@ pub const ROOM_SPOTLIGHTS_MAX: usize = 100;
 pub const OPEN_ORDERS_MAX: usize = 50;
 /// Messages of a personal stream that are looked at for what the order book does not have yet.
 pub const OVERLAY_MESSAGES_MAX: u64 = 50;
+/// Characters of a chat message, as a person counts them.
+pub const CHAT_CHARACTERS_MAX: usize = 200;
+/// Bytes of a chat message: a character may have marks without end.
+pub const CHAT_BYTES_MAX: usize = 4 * 1_024;
+/// Messages of viewers that one viewer of a chat is shown per second; others are counted.
+pub const CHAT_SHOWN_PER_SECOND: u32 = 20;
+/// Chat messages that wait for one connection; the oldest are left out, and counted.
+pub const CHAT_BACKLOG_MESSAGES_MAX: usize = 64;
+/// Bytes of chat messages that wait for one connection.
+pub const CHAT_BACKLOG_BYTES_MAX: usize = 32 * 1_024;
+/// Chat messages that whoever comes is given.
+pub const CHAT_WELCOME_MESSAGES: usize = 50;
+/// Chat messages of one viewer per second.
+pub const CHAT_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
+/// Chat messages of one viewer at once.
+pub const CHAT_BURST: NonZeroU32 = NonZeroU32::new(5).unwrap();
+/// Calls of `like` of one viewer per second; as many may come at once.
+pub const LIKES_PER_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
+/// Likes of one call.
+pub const LIKE_COUNT_MAX: u64 = 50;
+/// How often a node says who watches before its word runs out.
+pub const REPORTS_PER_WORD: u32 = 3;
 /// Bytes that a connection reads ahead.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 
@@ -43,6 +65,10 @@ pub struct LiveLimits {
     pub write_within: Duration,
     /// The time between two frames of a room; the first change goes out at once.
     pub room_window: Duration,
+    /// How long likes are summed up before they are told.
+    pub like_window: Duration,
+    /// How often a node says who watches a room.
+    pub report_every: Duration,
     /// How long a room is kept that nobody watches.
     pub room_linger: Duration,
     /// How long a connection outlives its token, so that a refresh may come.
@@ -60,6 +86,8 @@ impl Default for LiveLimits {
             connect_within: Duration::from_secs(10),
             write_within: Duration::from_secs(20),
             room_window: Duration::from_millis(50),
+            like_window: Duration::from_millis(200),
+            report_every: Duration::from_secs(2),
             room_linger: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
             drain_within: Duration::from_secs(30),

@@ -19,6 +19,15 @@ pub const RECOVERIES: &str = "onair_live_recoveries_total";
 /// Rooms that were loaded again because their subscription had failed.
 pub const ROOM_RELOADS: &str = "onair_live_room_reloads_total";
 
+/// Chat messages that were taken.
+pub const CHAT_MESSAGES: &str = "onair_live_chat_messages_total";
+/// Chat messages that a viewer was not shown, for each viewer.
+pub const CHAT_SKIPPED: &str = "onair_live_chat_skipped_messages_total";
+/// Likes that were told.
+pub const LIKES: &str = "onair_live_likes_total";
+/// Calls that were refused, by code.
+pub const CALLS_REFUSED: &str = "onair_live_refused_calls_total";
+
 /// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS, "Open connections");
@@ -28,6 +37,10 @@ pub fn describe() {
     describe_counter!(CLOSED, "Connections closed by this node, by code");
     describe_counter!(SLOW_CLOSED, "Connections closed because they read too slowly");
     describe_counter!(RECOVERIES, "Recoveries of personal streams, by outcome");
+    describe_counter!(CHAT_MESSAGES, "Chat messages taken");
+    describe_counter!(CHAT_SKIPPED, "Chat messages that a viewer was not shown, for each viewer");
+    describe_counter!(LIKES, "Likes told");
+    describe_counter!(CALLS_REFUSED, "Calls refused, by code");
     describe_counter!(ROOM_RELOADS, "Rooms loaded again after their subscription had failed");
 }
 
@@ -68,4 +81,20 @@ pub(super) fn recovered(yes: bool) {
 
 pub(super) fn room_reloaded() {
     counter!(ROOM_RELOADS).increment(1);
+}
+
+pub(super) fn chat_message() {
+    counter!(CHAT_MESSAGES).increment(1);
+}
+
+pub(super) fn chat_skipped(messages: u64) {
+    counter!(CHAT_SKIPPED).increment(messages);
+}
+
+pub(super) fn likes(count: u64) {
+    counter!(LIKES).increment(count);
+}
+
+pub(super) fn call_refused(code: &'static str) {
+    counter!(CALLS_REFUSED, "code" => code).increment(1);
 }

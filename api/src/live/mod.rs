@@ -1,14 +1,25 @@
-//! Sockets: the Centrifuge client protocol, JSON, so that the official SDKs connect unchanged.
+//! Sockets: the Centrifuge client protocol, JSON and Protobuf, so that the official SDKs connect
+//! unchanged.
 
+mod calls;
+mod channels;
+mod chat;
+mod codec;
 mod codes;
+mod feed;
 mod hub;
+mod likes;
 mod limits;
+mod message;
 pub mod metrics;
 mod origin;
 mod outbox;
 mod personal;
 mod protocol;
+mod rates;
+mod refused;
 mod room;
+mod schema;
 mod session;
 mod socket;
 mod token;
@@ -32,7 +43,10 @@ pub use token::{Claims, TokenError, TokenVerifier};
 use hub::Hub;
 use origin::Origins;
 use personal::Streams;
+use rates::Rates;
 use viewers::Viewers;
+
+use crate::ordering::OrderLookup;
 
 /// The path of the socket.
 pub const PATH: &str = "/connection/websocket";
@@ -60,6 +74,10 @@ pub struct LiveParts {
     pub pseudonyms: PseudonymKey,
     /// The pages that may connect, beside the node's own.
     pub allowed_origins: Vec<String>,
+    /// Orders, also those that the log has not decided.
+    pub lookup: OrderLookup,
+    /// The node's name, one for each running process.
+    pub node: String,
     /// The bounds.
     pub limits: LiveLimits,
 }
@@ -72,6 +90,8 @@ pub struct LiveState {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     limits: LiveLimits,
+    lookup: OrderLookup,
+    rates: Rates,
     origins: Origins,
     viewers: Viewers,
     seats: Arc<Semaphore>,
@@ -89,7 +109,7 @@ impl LiveState {
             parts.bus.clone(),
             parts.board,
             parts.clock.clone(),
-            parts.limits,
+            (parts.limits, parts.node),
             rooms.clone(),
             rooms_end.clone(),
         );
@@ -102,6 +122,8 @@ impl LiveState {
             clock: parts.clock,
             ids: parts.ids,
             limits: parts.limits,
+            lookup: parts.lookup,
+            rates: Rates::default(),
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
             seats: Arc::new(Semaphore::new(parts.limits.connections)),

@@ -1,22 +1,26 @@
 //! What waits for one connection, within bounds: replies and streams in order, and for each room
 //! only where the connection stands in it.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use domain::ids::{ViewerId, ViewerRef};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::codec::Codec;
 use super::codes::{Close, UNSUBSCRIBED_INSUFFICIENT};
+use super::feed::Feed;
 use super::limits::{REPLY_BYTES_MAX, STREAM_BYTES_MAX};
 use super::protocol::unsubscribed;
-use super::room::{Catch, Room};
+use super::room::Catch;
+use super::schema::Reply;
 
-/// A room that the connection watches, and the patches that it has.
+/// What the connection watches, and what of it it has.
 pub struct Watched {
-    /// The room.
-    pub room: Arc<Room>,
-    /// The next patch to send.
+    /// The state or the chat of a room.
+    pub feed: Feed,
+    /// The next patch or message to send.
     pub next: u64,
     /// Whether the server made the subscription.
     pub server_side: bool,
@@ -24,7 +28,7 @@ pub struct Watched {
 
 #[derive(Default)]
 struct Waiting {
-    queue: Vec<Utf8Bytes>,
+    queue: Vec<Bytes>,
     reply_bytes: usize,
     stream_bytes: usize,
     rooms: Vec<Watched>,
@@ -33,24 +37,51 @@ struct Waiting {
 }
 
 /// What waits for one connection.
-#[derive(Default)]
 pub struct Outbox {
+    codec: Codec,
+    viewer: OnceLock<(ViewerId, ViewerRef)>,
     waiting: Mutex<Waiting>,
     changed: Notify,
 }
 
 impl Outbox {
+    /// Nothing waits yet.
+    pub fn new(codec: Codec) -> Self {
+        let (viewer, waiting) = (OnceLock::new(), Mutex::default());
+        Self { codec, viewer, waiting, changed: Notify::new() }
+    }
+
+    /// Who is at the other end, once it is known.
+    pub fn subject(&self) -> Option<&ViewerId> {
+        self.viewer.get().map(|(subject, _)| subject)
+    }
+
+    /// The pseudonym of who is at the other end, once it is known.
+    pub fn viewer_ref(&self) -> Option<&ViewerRef> {
+        self.viewer.get().map(|(_, viewer)| viewer)
+    }
+
+    /// Says who is at the other end.
+    pub fn set_viewer(&self, subject: ViewerId, viewer: ViewerRef) {
+        let _ = self.viewer.set((subject, viewer));
+    }
+
+    /// How the connection speaks.
+    pub const fn codec(&self) -> Codec {
+        self.codec
+    }
+
     /// Adds a reply; whoever asks for more than is read is closed.
-    pub fn reply(&self, frame: Utf8Bytes) {
-        self.add(frame, false);
+    pub fn reply(&self, reply: &Reply) {
+        self.add(self.codec.encode(reply), false);
     }
 
     /// Adds a message of a stream: never dropped, never merged, and closed past the bound.
-    pub fn stream(&self, frame: Utf8Bytes) {
-        self.add(frame, true);
+    pub fn stream(&self, reply: &Reply) {
+        self.add(self.codec.encode(reply), true);
     }
 
-    fn add(&self, frame: Utf8Bytes, is_stream: bool) {
+    fn add(&self, frame: Bytes, is_stream: bool) {
         let mut waiting = self.waiting.lock();
         let bytes = frame.len();
         let (sum, max) = if is_stream {
@@ -69,20 +100,20 @@ impl Outbox {
     }
 
     /// Adds a reply, and rooms whose patches follow it.
-    pub fn reply_and_watch(&self, frame: Utf8Bytes, rooms: impl IntoIterator<Item = Watched>) {
+    pub fn reply_and_watch(&self, reply: &Reply, rooms: impl IntoIterator<Item = Watched>) {
         self.waiting.lock().rooms.extend(rooms);
-        self.reply(frame);
+        self.reply(reply);
     }
 
     /// Whether a room is watched; it is not once its subscription was ended from here.
     pub fn watches(&self, channel: &str) -> bool {
-        self.waiting.lock().rooms.iter().any(|watched| watched.room.channel() == channel)
+        self.waiting.lock().rooms.iter().any(|watched| watched.feed.channel() == channel)
     }
 
     /// Ends the client's own subscription to its stream.
-    pub fn end_personal(&self, frame: Utf8Bytes) {
+    pub fn end_personal(&self, reply: &Reply) {
         self.waiting.lock().personal_ended = true;
-        self.stream(frame);
+        self.stream(reply);
     }
 
     /// Whether the personal stream was ended from here since the last call.
@@ -92,7 +123,7 @@ impl Outbox {
 
     /// Stops watching a room.
     pub fn unwatch(&self, channel: &str) {
-        self.waiting.lock().rooms.retain(|watched| watched.room.channel() != channel);
+        self.waiting.lock().rooms.retain(|watched| watched.feed.channel() != channel);
     }
 
     /// Ends the connection, once what waits was written as far as it can be.
@@ -119,7 +150,7 @@ impl Outbox {
 
     /// Everything that is to be written now, as one frame; a frame of a room alone is shared with
     /// all its receivers.
-    pub async fn next(&self) -> Result<Utf8Bytes, Close> {
+    pub async fn next(&self) -> Result<Bytes, Close> {
         loop {
             let changed = self.changed.notified();
             if let Some(frame) = self.take()? {
@@ -129,28 +160,34 @@ impl Outbox {
         }
     }
 
-    fn take(&self) -> Result<Option<Utf8Bytes>, Close> {
+    fn take(&self) -> Result<Option<Bytes>, Close> {
         let mut waiting = self.waiting.lock();
         if waiting.close == Some(Close::Slow) {
             return Err(Close::Slow);
         }
         let mut frames = std::mem::take(&mut waiting.queue);
         (waiting.reply_bytes, waiting.stream_bytes) = (0, 0);
-        waiting.rooms.retain_mut(|watched| match watched.room.catch_up(watched.next) {
+        waiting.rooms.retain_mut(|watched| match watched.feed.catch_up(watched.next, self) {
             Catch::Nothing => true,
             Catch::Patch { frame, next } => {
-                frames.push(frame);
+                frames.push(frame.bytes(self.codec));
+                watched.next = next;
+                true
+            }
+            Catch::Messages { frames: messages, next } => {
+                frames.extend(messages.iter().map(|frame| frame.bytes(self.codec)));
                 watched.next = next;
                 true
             }
             Catch::Again { snapshot, next } if watched.server_side => {
-                frames.push(snapshot);
+                frames.push(snapshot.bytes(self.codec));
                 watched.next = next;
                 true
             }
             Catch::Again { .. } => {
-                let channel = watched.room.channel();
-                frames.push(unsubscribed(channel, UNSUBSCRIBED_INSUFFICIENT));
+                let channel = watched.feed.channel();
+                let ended = unsubscribed(channel, UNSUBSCRIBED_INSUFFICIENT);
+                frames.push(self.codec.encode(&ended));
                 false
             }
         });
@@ -160,40 +197,45 @@ impl Outbox {
             (0, Some(close)) => Err(close),
             (0, None) => Ok(None),
             (1, _) => Ok(frames.pop()),
-            _ => {
-                let lines: Vec<&str> = frames.iter().map(Utf8Bytes::as_str).collect();
-                Ok(Some(lines.join("\n").into()))
-            }
+            _ => Ok(Some(self.codec.join(&frames))),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::publication;
+    use super::super::schema::Publication;
     use super::*;
 
-    fn frame(bytes: usize) -> Utf8Bytes {
-        "x".repeat(bytes).into()
+    /// A message that is written as so many bytes.
+    fn message(bytes: usize) -> Reply {
+        let with = |letters: usize| {
+            let data = format!("\"{}\"", "x".repeat(letters)).into();
+            publication("c", Publication { offset: 0, data })
+        };
+        let around = Codec::Json.encode(&with(0)).len();
+        with(bytes - around)
     }
 
     #[tokio::test]
     async fn a_stream_past_its_bound_closes_the_connection() {
-        let outbox = Outbox::default();
-        outbox.stream(frame(STREAM_BYTES_MAX));
+        let outbox = Outbox::new(Codec::Json);
+        outbox.stream(&message(STREAM_BYTES_MAX));
         assert_eq!(outbox.next().await.map(|frame| frame.len()), Ok(STREAM_BYTES_MAX));
-        outbox.stream(frame(STREAM_BYTES_MAX));
-        outbox.stream(frame(1));
+        outbox.stream(&message(STREAM_BYTES_MAX));
+        outbox.stream(&message(100));
         assert_eq!(outbox.next().await, Err(Close::Slow));
         outbox.overflowed().await;
     }
 
     #[tokio::test]
     async fn what_waits_is_one_frame_and_then_the_end() {
-        let outbox = Outbox::default();
-        outbox.reply("a".into());
-        outbox.stream("b".into());
+        let outbox = Outbox::new(Codec::Json);
+        outbox.reply(&Reply { id: 1, ..Reply::default() });
+        outbox.stream(&Reply { id: 2, ..Reply::default() });
         outbox.close(Close::Shutdown);
-        assert_eq!(outbox.next().await, Ok("a\nb".into()));
+        assert_eq!(outbox.next().await, Ok("{\"id\":1}\n{\"id\":2}".into()));
         assert_eq!(outbox.next().await, Err(Close::Shutdown));
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    FeedBus, FeedMessage, FeedPosition, FeedSubscription, OrderBook, OrderQuery, PortError,
+    FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, OrderBook, OrderQuery, PortError,
 };
 use domain::views::OrderStatus;
 use projections::viewer_feed::shape::{order_json, user_channel};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::limits::{OPEN_ORDERS_MAX, OVERLAY_MESSAGES_MAX};
 use super::metrics;
 use super::outbox::Outbox;
-use super::protocol::{Publication, Subscribed, publication};
+use super::protocol::{self, publication};
+use super::schema::{Publication, SubscribeResult};
 use super::token::Claims;
 
 /// Where personal streams come from.
@@ -55,7 +56,7 @@ impl Streams {
         claims: &Claims,
         after: Option<FeedPosition>,
         server_side: bool,
-    ) -> Result<(Subscribed, Stream), PortError> {
+    ) -> Result<(SubscribeResult, Stream), PortError> {
         let channel = user_channel(&claims.seller, &claims.subject);
         let messages = self.bus.subscribe(&channel).await?;
         let history = self.bus.history(&channel, after.as_ref()).await?;
@@ -64,25 +65,37 @@ impl Streams {
         if after.is_some() {
             metrics::recovered(recovered);
         }
-        let data: Option<Box<RawValue>> = if recovered {
-            None
+        let data = if recovered {
+            Bytes::new()
         } else {
             let orders = self.open_orders(claims, &channel, &history.top).await?;
-            serde_json::value::to_raw_value(&json!({"orders": orders})).ok()
+            protocol::json(&json!({"orders": orders}))
         };
         let last = history.top;
-        let begun = Subscribed {
+        let begun = SubscribeResult {
             recoverable: true,
             positioned: true,
             epoch: last.epoch.clone(),
             offset: last.offset,
             was_recovering: after.is_some(),
             recovered,
-            publications: missed.into_iter().flatten().map(Publication::from).collect(),
+            publications: missed.iter().flatten().map(Publication::from).collect(),
             data,
         };
         let (bus, wire_name) = (self.bus.clone(), wire_name(claims));
         Ok((begun, Stream { bus, channel, wire_name, messages, last, server_side }))
+    }
+
+    /// What the stream keeps.
+    ///
+    /// # Errors
+    /// The bus cannot be reached.
+    pub async fn history(
+        &self,
+        claims: &Claims,
+        after: Option<&FeedPosition>,
+    ) -> Result<History, PortError> {
+        self.bus.history(&user_channel(&claims.seller, &claims.subject), after).await
     }
 
     /// The viewer's open orders up to the top of the stream: the order book may lag behind it, so
@@ -162,7 +175,7 @@ impl Stream {
         loop {
             let next = self.messages.next().await;
             let sent = match next {
-                Ok(message) => self.send(message, outbox),
+                Ok(message) => self.send(&message, outbox),
                 Err(_) => self.resume(outbox).await,
             };
             if let Err(error) = sent {
@@ -171,7 +184,7 @@ impl Stream {
         }
     }
 
-    fn send(&mut self, message: FeedMessage, outbox: &Outbox) -> Result<(), PortError> {
+    fn send(&mut self, message: &FeedMessage, outbox: &Outbox) -> Result<(), PortError> {
         let FeedPosition { epoch, offset } = &message.position;
         if *epoch != self.last.epoch {
             return Err(PortError::unavailable("the feed", "the stream began again"));
@@ -183,7 +196,7 @@ impl Stream {
             return Err(PortError::unavailable("the feed", "a message is missing"));
         }
         self.last = message.position.clone();
-        outbox.stream(publication(&self.wire_name, &Publication::from(message)));
+        outbox.stream(&publication(&self.wire_name, Publication::from(message)));
         Ok(())
     }
 
@@ -193,7 +206,7 @@ impl Stream {
         let history = self.bus.history(&self.channel, Some(&self.last)).await?;
         let gone = || PortError::unavailable("the feed", "messages are missing for good");
         for message in history.messages.ok_or_else(gone)? {
-            self.send(message, outbox)?;
+            self.send(&message, outbox)?;
         }
         Ok(())
     }

@@ -2,30 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::Timestamp;
 use domain::ids::BroadcastId;
-use domain::ports::FeedPosition;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use projections::viewer_feed::shape::live_channel;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::LiveState;
+use super::channels::Kind;
 use super::codes::{Close, Refusal};
-use super::limits::{CHANNELS_MAX, COMMANDS_PER_SECOND, ERRORS_MAX};
+use super::feed::Feed;
+use super::limits::{COMMANDS_PER_SECOND, ERRORS_MAX};
 use super::outbox::{Outbox, Watched};
 use super::personal::{Stream, wire_name};
-use super::protocol::{
-    Command, Connect, Connected, PING, Refresh, Refreshed, Subscribe, Subscribed, refuse, reply,
+use super::protocol::refuse;
+use super::schema::{
+    Command, ConnectRequest, ConnectResult, Nothing, RefreshRequest, RefreshResult, Reply,
+    SubscribeRequest, SubscribeResult,
 };
-use super::room::Room;
 use super::token::{Claims, TokenError};
 use super::viewers::ViewerSlot;
 
-/// How long a room may take to be loaded.
-const ROOM_READY_WITHIN: Duration = Duration::from_secs(5);
 /// The version that clients are told.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -43,16 +40,24 @@ struct Member {
     _slot: ViewerSlot,
 }
 
+/// What the server attached.
+#[derive(Default)]
+struct Attached {
+    subs: BTreeMap<String, SubscribeResult>,
+    watched: Vec<Watched>,
+    stream: Option<Stream>,
+}
+
 /// One connection's state.
 pub struct Session {
-    live: Arc<LiveState>,
-    outbox: Arc<Outbox>,
-    personal: mpsc::Sender<Personal>,
+    pub(super) live: Arc<LiveState>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) personal: mpsc::Sender<Personal>,
     expires_at: watch::Sender<Option<Timestamp>>,
     client: String,
     member: Option<Member>,
-    rooms: BTreeMap<String, Arc<Room>>,
-    follows_personal: bool,
+    pub(super) feeds: BTreeMap<String, Feed>,
+    pub(super) follows_personal: bool,
     commands: DefaultDirectRateLimiter,
     errors: u32,
 }
@@ -73,7 +78,7 @@ impl Session {
             expires_at,
             client,
             member: None,
-            rooms: BTreeMap::new(),
+            feeds: BTreeMap::new(),
             follows_personal: false,
             commands: RateLimiter::direct(Quota::per_second(COMMANDS_PER_SECOND)),
             errors: 0,
@@ -85,19 +90,18 @@ impl Session {
         self.member.is_some()
     }
 
-    /// Handles one message: commands parted by newlines. Tells whether it answered a ping.
+    /// Handles one message: one command or several. Tells whether it answered a ping.
     ///
     /// # Errors
     /// The connection is to be closed.
-    pub async fn message(&mut self, text: &str) -> Result<bool, Close> {
+    pub async fn message(&mut self, message: &[u8]) -> Result<bool, Close> {
         let mut answered_ping = false;
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line == PING {
+        for command in self.outbox.codec().commands(message)? {
+            if command == Command::default() {
                 answered_ping = true;
-                continue;
+            } else {
+                self.command(command).await?;
             }
-            let command: Command = serde_json::from_str(line).map_err(|_| Close::BadRequest)?;
-            self.command(command).await?;
         }
         Ok(answered_ping)
     }
@@ -115,29 +119,42 @@ impl Session {
         }
         let Some(member) = &self.member else { return Err(Close::BadRequest) };
         let claims = member.claims.clone();
-        if let Some(subscribe) = command.subscribe {
-            self.subscribe(id, &claims, &subscribe).await
-        } else if let Some(unsubscribe) = command.unsubscribe {
+        let answer = if let Some(subscribe) = &command.subscribe {
+            return self.subscribe(id, &claims, subscribe).await;
+        } else if let Some(refresh) = &command.refresh {
+            return self.refresh(id, &claims, refresh).await;
+        } else if let Some(unsubscribe) = &command.unsubscribe {
             self.unsubscribe(&claims, &unsubscribe.channel).await;
-            self.outbox.reply(reply(id, "unsubscribe", &json!({})));
-            Ok(())
-        } else if let Some(refresh) = command.refresh {
-            self.refresh(id, &claims, &refresh).await
+            Ok(Reply { unsubscribe: Some(Nothing {}), ..Reply::default() })
         } else if command.ping.is_some() {
-            self.outbox.reply(reply(id, "ping", &json!({})));
-            Ok(())
+            Ok(Reply { ping: Some(Nothing {}), ..Reply::default() })
+        } else if let Some(history) = command.history {
+            self.history(&claims, history).await
+        } else if let Some(stats) = &command.presence_stats {
+            self.presence_stats(&claims, &stats.channel)
+        } else if let Some(refresh) = &command.sub_refresh {
+            self.sub_refresh(&claims, &refresh.channel)
+        } else if let Some(rpc) = &command.rpc {
+            self.call(&claims, rpc).await
         } else {
-            self.refuse(id, Refusal::NotAvailable)
+            Err(Refusal::NotAvailable)
+        };
+        match answer {
+            Ok(reply) => {
+                self.outbox.reply(&Reply { id, ..reply });
+                Ok(())
+            }
+            Err(refusal) => self.refuse(id, refusal),
         }
     }
 
-    fn refuse(&mut self, id: u32, refusal: Refusal) -> Result<(), Close> {
-        self.outbox.reply(refuse(id, refusal));
+    pub(super) fn refuse(&mut self, id: u32, refusal: Refusal) -> Result<(), Close> {
+        self.outbox.reply(&refuse(id, refusal));
         self.errors = self.errors.saturating_add(1);
         if self.errors > ERRORS_MAX { Err(Close::TooManyErrors) } else { Ok(()) }
     }
 
-    async fn connect(&mut self, id: u32, connect: Connect) -> Result<(), Close> {
+    async fn connect(&mut self, id: u32, connect: ConnectRequest) -> Result<(), Close> {
         if self.member.is_some() {
             return Err(Close::BadRequest);
         }
@@ -147,23 +164,26 @@ impl Session {
             Err(TokenError::Invalid) => return Err(Close::InvalidToken),
         };
         let slot = self.live.viewers.enter(&claims).ok_or(Close::ConnectionLimit)?;
-        let (subs, attached) = match self.attach(&claims, &connect).await {
-            Ok(begun) => begun,
+        let viewer = self.live.streams.pseudonyms.viewer_ref(&claims.seller, &claims.subject);
+        self.outbox.set_viewer(claims.subject.clone(), viewer);
+        let Attached { subs, watched, stream } = match self.attach(&claims, &connect).await {
+            Ok(attached) => attached,
             Err(refusal) => return self.refuse(id, refusal),
         };
-        let (watched, stream) = attached.unzip();
-        let connected = Connected {
+        let connected = ConnectResult {
             client: self.client.clone(),
-            version: VERSION,
+            version: VERSION.to_owned(),
             expires: true,
             ttl: self.ttl(&claims),
-            ping: self.live.limits.ping_every.as_secs(),
+            ping: u32::try_from(self.live.limits.ping_every.as_secs()).unwrap_or(u32::MAX),
             pong: true,
             subs,
+            ..ConnectResult::default()
         };
         self.expires_at.send_replace(Some(claims.expires_at));
         self.member = Some(Member { claims, _slot: slot });
-        self.outbox.reply_and_watch(reply(id, "connect", &connected), watched);
+        let reply = Reply { id, connect: Some(connected), ..Reply::default() };
+        self.outbox.reply_and_watch(&reply, watched);
         match stream {
             Some(stream) => self.follow(stream).await,
             None => Ok(()),
@@ -174,121 +194,52 @@ impl Session {
     async fn attach(
         &mut self,
         claims: &Claims,
-        connect: &Connect,
-    ) -> Result<(BTreeMap<String, Subscribed>, Option<(Watched, Stream)>), Refusal> {
-        let Some(broadcast) = connect.broadcast()? else { return Ok((BTreeMap::new(), None)) };
-        let after = |channel: &str| connect.subs.get(channel).and_then(Subscribe::after);
-        let (live, own) = (live_channel(broadcast), wire_name(claims));
-        let (begun, watched) = self.watch(claims, broadcast, after(&live), true).await?;
+        connect: &ConnectRequest,
+    ) -> Result<Attached, Refusal> {
+        let Some(broadcast) = connect.broadcast()? else { return Ok(Attached::default()) };
+        let after = |channel: &str| connect.subs.get(channel).and_then(SubscribeRequest::after);
+        let mut attached = Attached::default();
+        for kind in [Kind::Live, Kind::Chat] {
+            let channel = kind.channel(broadcast);
+            match self.watch(claims, broadcast, kind, after(&channel), true).await {
+                Ok((begun, watched)) => {
+                    attached.subs.insert(channel, begun);
+                    attached.watched.push(watched);
+                }
+                Err(refusal) => return Err(self.detach(broadcast, refusal)),
+            }
+        }
+        let own = wire_name(claims);
         match self.live.streams.begin(claims, after(&own), true).await {
             Ok((personal, stream)) => {
-                Ok((BTreeMap::from([(live, begun), (own, personal)]), Some((watched, stream))))
+                attached.subs.insert(own, personal);
+                attached.stream = Some(stream);
+                Ok(attached)
             }
-            Err(error) => {
-                self.leave(&live);
-                Err(internal(error))
-            }
+            Err(error) => Err(self.detach(broadcast, internal(error))),
         }
     }
 
-    async fn watch(
-        &mut self,
-        claims: &Claims,
-        broadcast: BroadcastId,
-        after: Option<FeedPosition>,
-        server_side: bool,
-    ) -> Result<(Subscribed, Watched), Refusal> {
-        let live = self.live.clone();
-        loop {
-            let room = live.hub.room(broadcast).await.map_err(internal)?;
-            let room = room.ok_or(Refusal::UnknownChannel)?;
-            if room.seller != claims.seller {
-                return Err(Refusal::PermissionDenied);
-            }
-            tokio::time::timeout(ROOM_READY_WITHIN, room.ready()).await.map_err(internal)?;
-            // A room that closed meanwhile is opened again.
-            if let Some((begun, next)) = room.join(&self.outbox, after.as_ref(), live.clock.now()) {
-                self.rooms.insert(room.channel().to_owned(), room.clone());
-                return Ok((begun, Watched { room, next, server_side }));
-            }
+    fn detach(&mut self, broadcast: BroadcastId, refusal: Refusal) -> Refusal {
+        for kind in [Kind::Live, Kind::Chat] {
+            self.leave(&kind.channel(broadcast));
         }
+        refusal
     }
 
     /// Hands a stream to its task; the reply that begins it is queued already.
-    async fn follow(&mut self, stream: Stream) -> Result<(), Close> {
+    pub(super) async fn follow(&mut self, stream: Stream) -> Result<(), Close> {
         self.follows_personal = true;
         let follow = Personal::Follow(Box::new(stream));
         self.personal.send(follow).await.map_err(|_| Close::Internal)
     }
 
-    /// Forgets subscriptions that were ended from here, so that the client may subscribe again.
-    fn forget_ended(&mut self, channel: &str) {
-        if self.outbox.take_personal_ended() {
-            self.follows_personal = false;
-        }
-        if self.rooms.contains_key(channel) && !self.outbox.watches(channel) {
-            self.leave(channel);
-        }
-    }
-
-    async fn subscribe(
+    async fn refresh(
         &mut self,
         id: u32,
         claims: &Claims,
-        subscribe: &Subscribe,
+        refresh: &RefreshRequest,
     ) -> Result<(), Close> {
-        let channel = subscribe.channel.as_str();
-        let is_own = channel == wire_name(claims);
-        self.forget_ended(channel);
-        if self.rooms.contains_key(channel) || is_own && self.follows_personal {
-            return self.refuse(id, Refusal::AlreadySubscribed);
-        }
-        if self.rooms.len() + usize::from(self.follows_personal) >= CHANNELS_MAX {
-            return self.refuse(id, Refusal::LimitExceeded);
-        }
-        if is_own {
-            return match self.live.streams.begin(claims, subscribe.after(), false).await {
-                Ok((begun, stream)) => {
-                    self.outbox.reply(reply(id, "subscribe", &begun));
-                    self.follow(stream).await
-                }
-                Err(error) => self.refuse(id, internal(error)),
-            };
-        }
-        let broadcast = match channel.strip_prefix("live:").map(str::parse) {
-            Some(Ok(broadcast)) => broadcast,
-            _ if channel.starts_with("user#") => {
-                return self.refuse(id, Refusal::PermissionDenied);
-            }
-            _ => return self.refuse(id, Refusal::UnknownChannel),
-        };
-        match self.watch(claims, broadcast, subscribe.after(), false).await {
-            Ok((begun, watched)) => {
-                self.outbox.reply_and_watch(reply(id, "subscribe", &begun), [watched]);
-                Ok(())
-            }
-            Err(refusal) => self.refuse(id, refusal),
-        }
-    }
-
-    async fn unsubscribe(&mut self, claims: &Claims, channel: &str) {
-        if channel == wire_name(claims) {
-            self.follows_personal = false;
-            // The stream's task ends only with the connection.
-            let _ = self.personal.send(Personal::Leave).await;
-        } else {
-            self.outbox.unwatch(channel);
-            self.leave(channel);
-        }
-    }
-
-    fn leave(&mut self, channel: &str) {
-        if let Some(room) = self.rooms.remove(channel) {
-            room.leave(&self.outbox);
-        }
-    }
-
-    async fn refresh(&mut self, id: u32, claims: &Claims, refresh: &Refresh) -> Result<(), Close> {
         let fresh = match self.live.verifier.verify(&refresh.token).await {
             Ok(fresh) => fresh,
             Err(TokenError::Expired) => return Err(Close::Expired),
@@ -297,9 +248,9 @@ impl Session {
         if (&fresh.seller, &fresh.subject) != (&claims.seller, &claims.subject) {
             return Err(Close::InvalidToken);
         }
-        let refreshed = Refreshed {
+        let refreshed = RefreshResult {
             client: self.client.clone(),
-            version: VERSION,
+            version: VERSION.to_owned(),
             expires: true,
             ttl: self.ttl(&fresh),
         };
@@ -307,26 +258,26 @@ impl Session {
         if let Some(member) = &mut self.member {
             member.claims = fresh;
         }
-        self.outbox.reply(reply(id, "refresh", &refreshed));
+        self.outbox.reply(&Reply { id, refresh: Some(refreshed), ..Reply::default() });
         Ok(())
     }
 
     /// Seconds until the token runs out, at least one.
-    fn ttl(&self, claims: &Claims) -> u64 {
+    fn ttl(&self, claims: &Claims) -> u32 {
         let left = claims.expires_at.signed_duration_since(self.live.clock.now()).num_seconds();
-        u64::try_from(left).unwrap_or(0).max(1)
+        u32::try_from(left.max(1)).unwrap_or(u32::MAX)
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for room in self.rooms.values() {
-            room.leave(&self.outbox);
+        for feed in self.feeds.values() {
+            feed.leave(&self.outbox);
         }
     }
 }
 
-fn internal(error: impl std::fmt::Display) -> Refusal {
-    tracing::warn!(%error, "a subscription failed");
+pub(super) fn internal(error: impl std::fmt::Display) -> Refusal {
+    tracing::warn!(%error, "a command failed");
     Refusal::Internal
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
@@ -15,16 +15,22 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_tungstenite::tungstenite;
 
 use super::LiveState;
+use super::codec::Codec;
 use super::codes::{Close, UNSUBSCRIBED_INSUFFICIENT};
 use super::limits::{INBOUND_BYTES_MAX, READ_BUFFER_BYTES};
 use super::metrics;
 use super::outbox::Outbox;
 use super::personal::Stream;
-use super::protocol::{PING, unsubscribed};
+use super::protocol::unsubscribed;
+use super::schema::Reply;
 use super::session::{Personal, Session};
 
 /// Seconds after which a refused client is to try again.
 const RETRY_AFTER_SECONDS: &str = "2";
+/// The subprotocol of Protobuf.
+const PROTOBUF: &str = "centrifuge-protobuf";
+/// The subprotocol of JSON, which is also spoken where none is asked for.
+const JSON: &str = "centrifuge-json";
 /// How long the other side may take to answer a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// Orders to the task of the personal stream that may wait.
@@ -35,6 +41,7 @@ const PERSONAL_ORDERS: usize = 4;
 pub async fn upgrade(
     State(live): State<Arc<LiveState>>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if !live.origins.admits(&headers) {
@@ -44,6 +51,11 @@ pub async fn upgrade(
         let retry = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
         return (StatusCode::SERVICE_UNAVAILABLE, retry, "no room here").into_response();
     };
+    let upgrade = upgrade.protocols([PROTOBUF, JSON]);
+    let asked = upgrade.selected_protocol().and_then(|protocol| protocol.to_str().ok());
+    let is_protobuf =
+        asked.map_or_else(|| asks_for_protobuf(query.as_deref()), |asked| asked == PROTOBUF);
+    let codec = if is_protobuf { Codec::Protobuf } else { Codec::Json };
     upgrade
         .max_message_size(INBOUND_BYTES_MAX)
         .max_frame_size(INBOUND_BYTES_MAX)
@@ -51,9 +63,13 @@ pub async fn upgrade(
         .write_buffer_size(0)
         .on_upgrade(move |socket| async move {
             let tracked = live.connections.clone();
-            tracked.track_future(Box::pin(run(live, socket))).await;
+            tracked.track_future(Box::pin(run(live, socket, codec))).await;
             drop(seat);
         })
+}
+
+fn asks_for_protobuf(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "format=protobuf"))
 }
 
 /// What the loops of a connection share.
@@ -62,9 +78,9 @@ struct Pulse {
     owes_pong: AtomicBool,
 }
 
-async fn run(live: Arc<LiveState>, socket: WebSocket) {
+async fn run(live: Arc<LiveState>, socket: WebSocket, codec: Codec) {
     metrics::connected();
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Arc::new(Outbox::new(codec));
     let (personal, orders) = mpsc::channel(PERSONAL_ORDERS);
     let (expiry, expires_at) = watch::channel(None);
     let pulse = Pulse { connected: Notify::new(), owes_pong: AtomicBool::new(false) };
@@ -99,10 +115,14 @@ async fn read(
     outbox: &Outbox,
     pulse: &Pulse,
 ) {
+    let codec = outbox.codec();
     while let Some(message) = stream.next().await {
         let handled = match message {
-            Ok(Message::Text(text)) => session.message(text.as_str()).await,
-            Ok(Message::Binary(_)) => Err(Close::BadRequest),
+            Ok(Message::Text(text)) if codec == Codec::Json => {
+                session.message(text.as_bytes()).await
+            }
+            Ok(Message::Binary(bytes)) if codec == Codec::Protobuf => session.message(&bytes).await,
+            Ok(Message::Text(_) | Message::Binary(_)) => Err(Close::BadRequest),
             Ok(Message::Ping(_) | Message::Pong(_)) => Ok(false),
             Err(error) if is_too_large(&error) => Err(Close::TooLarge),
             Ok(Message::Close(_)) | Err(_) => return,
@@ -144,8 +164,13 @@ async fn write(
             Err(close) => return Some(close),
         };
         metrics::frame();
+        let message = match outbox.codec() {
+            // JSON is always UTF-8
+            Codec::Json => Message::Text(Utf8Bytes::try_from(frame).ok()?),
+            Codec::Protobuf => Message::Binary(frame),
+        };
         tokio::select! {
-            sent = sink.send(Message::Text(frame)) => sent.ok()?,
+            sent = sink.send(message) => sent.ok()?,
             () = outbox.overflowed() => return Some(Close::Slow),
             () = tokio::time::sleep(live.limits.write_within) => return Some(Close::Slow),
         }
@@ -179,7 +204,7 @@ async fn follow(mut orders: mpsc::Receiver<Personal>, outbox: &Outbox) {
             if stream.server_side {
                 outbox.close(Close::InsufficientState);
             } else {
-                outbox.end_personal(unsubscribed(stream.name(), UNSUBSCRIBED_INSUFFICIENT));
+                outbox.end_personal(&unsubscribed(stream.name(), UNSUBSCRIBED_INSUFFICIENT));
             }
         }
     }
@@ -197,7 +222,7 @@ async fn beat(live: &LiveState, outbox: &Outbox, pulse: &Pulse) {
     loop {
         tokio::time::sleep(pause).await;
         pulse.owes_pong.store(true, Ordering::Relaxed);
-        outbox.reply(Utf8Bytes::from_static(PING));
+        outbox.reply(&Reply::default());
         tokio::time::sleep(live.limits.pong_within).await;
         if pulse.owes_pong.load(Ordering::Relaxed) {
             outbox.close(Close::NoPong);

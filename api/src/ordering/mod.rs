@@ -2,6 +2,7 @@
 
 mod cancel;
 pub mod input;
+mod lookup;
 mod place;
 mod read;
 
@@ -9,6 +10,8 @@ use std::sync::Arc;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use lookup::OrderLookup;
 
 use crate::state::App;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::actor::Role;
-use domain::event::StreamId;
 use domain::ids::{OrderId, SpotlightId};
 use domain::ports::OrderQuery;
 use domain::views::OrderView;
 
+use super::lookup::OrderLookup;
 use crate::extract::{Caller, HostOrViewer, Id, Params};
 use crate::problem::Problem;
 use crate::responses::Refusals;
@@ -32,27 +32,14 @@ pub(super) async fn find(app: &App, caller: &Caller, id: OrderId) -> Result<Foun
     if visible { Ok(found) } else { Err(Problem::not_found("order")) }
 }
 
-/// The order book, then what was accepted, then the log itself: an accepted order is never 404
-/// while something lags (design rule 15).
 async fn known(app: &App, id: OrderId) -> Result<Found, Problem> {
-    let (row, accepted) = tokio::join!(app.order_book.order(id), app.accepted.get(id));
-    let accepted = accepted.unwrap_or_else(|error| {
-        tracing::debug!(%error, "accepted orders cannot be read");
-        None
-    });
-    match (row, accepted) {
-        (Ok(Some(order)), accepted) => {
-            Ok(Found { order, receipt: accepted.and_then(|accepted| accepted.receipt) })
-        }
-        (_, Some(accepted)) => Ok(Found { order: accepted.order, receipt: accepted.receipt }),
-        (Ok(None), None) => {
-            let events = app.reader.load(&[StreamId::order(id), StreamId::reservation(id)]).await?;
-            let order = events.iter().fold(None, projections::order_book::fold);
-            let order = order.ok_or_else(|| Problem::not_found("order"))?;
-            Ok(Found { order, receipt: None })
-        }
-        (Err(error), None) => Err(error.into()),
-    }
+    let lookup = OrderLookup {
+        book: app.order_book.clone(),
+        accepted: app.accepted.clone(),
+        reader: app.reader.clone(),
+    };
+    let (order, receipt) = lookup.order(id).await?.ok_or_else(|| Problem::not_found("order"))?;
+    Ok(Found { order, receipt })
 }
 
 /// Read an order

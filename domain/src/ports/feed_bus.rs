@@ -1,5 +1,7 @@
 //! What viewers see: state (latest value wins) and streams (every message counts).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,8 +47,18 @@ pub struct History {
     pub messages: Option<Vec<FeedMessage>>,
 }
 
+/// Who watches a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// Connections.
+    pub clients: u32,
+    /// Viewers: one with two connections to a node counts once there.
+    pub viewers: u32,
+}
+
 /// The bus between projections and sockets. Channels are named as on the wire, with the seller
-/// before the viewer: `live:{broadcast}`, `user#{seller}/{viewer}`.
+/// before the viewer: `live:{broadcast}`, `chat:{broadcast}`, `user#{seller}/{viewer}`; and
+/// `moderation:{broadcast}` and `node:{node}`, which no client sees.
 #[async_trait]
 pub trait FeedBus: Send + Sync {
     /// Merges a patch into a state channel. Ignored where `version` is not above the stored one
@@ -73,6 +85,35 @@ pub trait FeedBus: Send + Sync {
         version: Position,
         message: &Value,
     ) -> Result<(), PortError>;
+    /// Appends a message to a stream, also where the same was appended before; tells its place.
+    ///
+    /// # Errors
+    /// It cannot be reached, or did not answer: whether it was appended is not known then.
+    async fn append(&self, channel: &str, message: &Value) -> Result<FeedPosition, PortError>;
+    /// Adds to a count that is a member of a state channel and patches it in; tells the sum. A
+    /// count that was lost goes on from `at_least`.
+    ///
+    /// # Errors
+    /// It cannot be reached, or did not answer: whether it was added is not known then.
+    async fn add(
+        &self,
+        channel: &str,
+        member: &str,
+        by: u64,
+        at_least: u64,
+    ) -> Result<u64, PortError>;
+    /// Says who watches a state channel at one node, which holds for `lasting`; tells the sum over
+    /// the nodes whose word still holds, and patches it in as `viewer_count` where it changed.
+    ///
+    /// # Errors
+    /// It cannot be reached; saying it again is safe.
+    async fn report(
+        &self,
+        channel: &str,
+        node: &str,
+        audience: Audience,
+        lasting: Duration,
+    ) -> Result<Audience, PortError>;
     /// The last version that was taken for (channel, key).
     ///
     /// # Errors

@@ -22,7 +22,9 @@ pub use event_store::{
     Batch, Claim, CommandOutcome, EventReader, EventStore, Fence, InboxEntry, ParkedCommand,
     StoreError, StoredOutcome,
 };
-pub use feed_bus::{FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot};
+pub use feed_bus::{
+    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot,
+};
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
 pub use sales_board::{SalesBoard, SalesTotals};

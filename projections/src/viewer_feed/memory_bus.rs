@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Timestamp;
 use domain::envelope::Position;
 use domain::ids::StreamKey;
 use domain::ports::{
-    Clock, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError, Snapshot,
+    Audience, Clock, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError,
+    Snapshot,
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
-use super::limits::FeedLimits;
+use super::limits::{FeedLimits, VIEWER_COUNT};
 use super::merge::merge_patch;
 
 /// Channels are looked through for forgotten ones once per so many publishes.
@@ -28,6 +30,7 @@ struct Channel {
     state: Value,
     history: VecDeque<FeedMessage>,
     subscribers: Vec<mpsc::Sender<FeedMessage>>,
+    nodes: BTreeMap<String, (Audience, Timestamp)>,
     touched: Timestamp,
 }
 
@@ -40,6 +43,7 @@ impl Channel {
             state: Value::Object(Map::new()),
             history: VecDeque::new(),
             subscribers: Vec::new(),
+            nodes: BTreeMap::new(),
             touched: now,
         }
     }
@@ -60,8 +64,43 @@ impl Channel {
             return None;
         }
         *stored = version;
+        Some(self.numbered(data))
+    }
+
+    fn numbered(&mut self, data: &Value) -> FeedMessage {
         self.offset = self.offset.saturating_add(1);
-        Some(FeedMessage { position: self.top(), data: Arc::new(data.clone()) })
+        FeedMessage { position: self.top(), data: Arc::new(data.clone()) }
+    }
+
+    /// Keeps a message of a stream; what is too old or too much is forgotten.
+    fn keep(&mut self, message: &FeedMessage, (most, kept): (usize, Duration), now: Timestamp) {
+        if now.signed_duration_since(self.touched).to_std().unwrap_or_default() >= kept {
+            self.history.clear();
+        }
+        self.history.push_back(message.clone());
+        while self.history.len() > most {
+            self.history.pop_front();
+        }
+    }
+
+    fn sum_audience(&mut self, now: Timestamp) -> Audience {
+        self.nodes.retain(|_, (_, until)| *until > now);
+        self.nodes.values().fold(Audience::default(), |sum, (audience, _)| Audience {
+            clients: sum.clients.saturating_add(audience.clients),
+            viewers: sum.viewers.saturating_add(audience.viewers),
+        })
+    }
+
+    /// Changes a member of a state that was counted here.
+    fn set(&mut self, member: &str, value: u64) {
+        let patch = serde_json::json!({ member: value });
+        let message = self.numbered(&patch);
+        merge_patch(&mut self.state, &patch);
+        self.fan_out(&message);
+    }
+
+    fn count(&self, member: &str) -> Option<u64> {
+        self.state.get(member).and_then(Value::as_u64)
     }
 
     /// Hands a message to every subscriber; one whose queue is full is let go and sees its end.
@@ -146,13 +185,13 @@ impl MemoryFeedBus {
         name: &str,
         (key, version): (StreamKey, Position),
         data: &Value,
-        keep: impl FnOnce(&mut Channel, &FeedMessage),
+        keep: impl FnOnce(&mut Channel, &FeedMessage, Timestamp),
     ) {
         self.sweep();
         self.with_channel(name, |channel, now| {
             if let Some(message) = channel.next_message(key, version, data) {
+                keep(channel, &message, now);
                 channel.touched = now;
-                keep(channel, &message);
                 channel.fan_out(&message);
             }
         });
@@ -177,7 +216,7 @@ impl FeedBus for MemoryFeedBus {
         version: Position,
         patch: &Value,
     ) -> Result<(), PortError> {
-        self.publish(channel, (key, version), patch, |channel, message| {
+        self.publish(channel, (key, version), patch, |channel, message, _| {
             merge_patch(&mut channel.state, &message.data);
         });
         Ok(())
@@ -190,14 +229,59 @@ impl FeedBus for MemoryFeedBus {
         version: Position,
         message: &Value,
     ) -> Result<(), PortError> {
-        let kept = self.limits.stream_messages;
-        self.publish(channel, (key, version), message, |channel, message| {
-            channel.history.push_back(message.clone());
-            while channel.history.len() > kept {
-                channel.history.pop_front();
-            }
+        let bounds = self.limits.history(channel);
+        self.publish(channel, (key, version), message, |channel, message, now| {
+            channel.keep(message, bounds, now);
         });
         Ok(())
+    }
+
+    async fn append(&self, channel: &str, message: &Value) -> Result<FeedPosition, PortError> {
+        self.sweep();
+        let bounds = self.limits.history(channel);
+        Ok(self.with_channel(channel, |channel, now| {
+            let message = channel.numbered(message);
+            channel.keep(&message, bounds, now);
+            channel.touched = now;
+            channel.fan_out(&message);
+            message.position
+        }))
+    }
+
+    async fn add(
+        &self,
+        channel: &str,
+        member: &str,
+        by: u64,
+        at_least: u64,
+    ) -> Result<u64, PortError> {
+        Ok(self.with_channel(channel, |channel, now| {
+            let known = channel.count(member);
+            let sum = known.unwrap_or(0).max(at_least).saturating_add(by);
+            if known != Some(sum) {
+                channel.touched = now;
+                channel.set(member, sum);
+            }
+            sum
+        }))
+    }
+
+    async fn report(
+        &self,
+        channel: &str,
+        node: &str,
+        audience: Audience,
+        lasting: Duration,
+    ) -> Result<Audience, PortError> {
+        Ok(self.with_channel(channel, |channel, now| {
+            channel.nodes.insert(node.to_owned(), (audience, now + lasting));
+            let sum = channel.sum_audience(now);
+            if channel.count(VIEWER_COUNT) != Some(sum.viewers.into()) {
+                channel.touched = now;
+                channel.set(VIEWER_COUNT, sum.viewers.into());
+            }
+            sum
+        }))
     }
 
     async fn version(&self, channel: &str, key: StreamKey) -> Result<Position, PortError> {
@@ -218,9 +302,15 @@ impl FeedBus for MemoryFeedBus {
         channel: &str,
         after: Option<&FeedPosition>,
     ) -> Result<History, PortError> {
-        Ok(self.with_channel(channel, |channel, _| History {
-            top: channel.top(),
-            messages: after.map_or_else(|| Some(Vec::new()), |position| channel.after(position)),
+        let (_, kept) = self.limits.history(channel);
+        Ok(self.with_channel(channel, |channel, now| {
+            if now.signed_duration_since(channel.touched).to_std().unwrap_or_default() >= kept {
+                channel.history.clear();
+            }
+            History {
+                top: channel.top(),
+                messages: after.map_or_else(|| Some(Vec::new()), |place| channel.after(place)),
+            }
         }))
     }
 

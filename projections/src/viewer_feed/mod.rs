@@ -9,7 +9,10 @@ mod room;
 mod run;
 pub mod shape;
 
-pub use limits::{FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX};
+pub use limits::{
+    CHAT_KEPT, CHAT_MESSAGES_MAX, FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX,
+    SUBSCRIBER_MESSAGES_MAX, VIEWER_COUNT,
+};
 pub use memory_bus::MemoryFeedBus;
 pub use merge::{add_patch, merge_patch};
 pub use redis_bus::RedisFeedBus;

@@ -10,6 +10,11 @@ pub fn live_channel(broadcast: domain::ids::BroadcastId) -> String {
     format!("live:{broadcast}")
 }
 
+/// The name of a broadcast's chat on the bus and on the wire.
+pub fn chat_channel(broadcast: domain::ids::BroadcastId) -> String {
+    format!("chat:{broadcast}")
+}
+
 /// The name of a viewer's stream on the bus; on the wire the seller is left out.
 pub fn user_channel(seller: &domain::ids::SellerId, viewer: &domain::ids::ViewerId) -> String {
     format!("user#{seller}/{viewer}")

@@ -1,8 +1,9 @@
 -- One step on one channel. All keys share the channel's hash tag.
--- KEYS: meta, state, log, and the name of the shard channel to publish to.
--- ARGV: operation, an epoch to use if the channel starts again, milliseconds to keep it, ...
-local meta, state, log, channel = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local operation, fresh, kept = ARGV[1], ARGV[2], ARGV[3]
+-- KEYS: meta, state, log, the name of the shard channel to publish to, and who watches by node.
+-- ARGV: operation, an epoch to use if the channel starts again, milliseconds to keep it, milliseconds
+-- to keep its messages, how many of them, ...
+local meta, state, log, channel, nodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local operation, fresh, kept, log_kept, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local MEMBERS_AT_ONCE = 500
 
 local function integer(number)
@@ -22,7 +23,7 @@ if not epoch or known[2] ~= run then
 end
 
 if operation == 'history' then
-    local after_epoch, after = ARGV[4], tonumber(ARGV[5])
+    local after_epoch, after = ARGV[6], tonumber(ARGV[7])
     if after_epoch ~= epoch or after > offset then
         return { epoch, integer(offset), false }
     end
@@ -33,13 +34,61 @@ if operation == 'snapshot' then
     return { epoch, integer(offset), redis.call('HGETALL', state) }
 end
 
-local key, version, data = 'v:' .. ARGV[4], ARGV[5], ARGV[6]
-local stored = redis.call('HGET', meta, key)
-if stored and tonumber(version) <= tonumber(stored) then
-    return 0
+-- A member that is counted here: patched in as any other, without a version.
+local function set_count(member, value)
+    offset = offset + 1
+    redis.call('HSET', meta, 'offset', integer(offset))
+    redis.call('HSET', state, '/' .. member, value)
+    redis.call('PEXPIRE', meta, kept)
+    redis.call('PEXPIRE', state, kept)
+    local patch = '{"' .. member .. '":' .. value .. '}'
+    redis.call('SPUBLISH', channel, 's ' .. epoch .. ' ' .. integer(offset) .. ' ' .. patch)
 end
+
+if operation == 'add' then
+    local member, by, at_least = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+    local stored = redis.call('HGET', state, '/' .. member)
+    local sum = integer(math.max(tonumber(stored or '0'), at_least) + by)
+    if stored ~= sum then
+        set_count(member, sum)
+    end
+    return sum
+end
+
+if operation == 'report' then
+    local member, node, lasting = ARGV[6], ARGV[7], tonumber(ARGV[10])
+    local time = redis.call('TIME')
+    local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    redis.call('HSET', nodes, node, ARGV[8] .. ' ' .. ARGV[9] .. ' ' .. integer(now + lasting))
+    redis.call('PEXPIRE', nodes, kept)
+    local clients, viewers = 0, 0
+    local all = redis.call('HGETALL', nodes)
+    for index = 1, #all, 2 do
+        local c, v, till = string.match(all[index + 1], '(%d+) (%d+) (%d+)')
+        if tonumber(till) > now then
+            clients, viewers = clients + tonumber(c), viewers + tonumber(v)
+        else
+            redis.call('HDEL', nodes, all[index])
+        end
+    end
+    if redis.call('HGET', state, '/' .. member) ~= integer(viewers) then
+        set_count(member, integer(viewers))
+    end
+    return { clients, viewers }
+end
+
+local data = ARGV[8]
 offset = offset + 1
-redis.call('HSET', meta, key, version, 'offset', integer(offset))
+if operation == 'append' then
+    redis.call('HSET', meta, 'offset', integer(offset))
+else
+    local key, version = 'v:' .. ARGV[6], ARGV[7]
+    local stored = redis.call('HGET', meta, key)
+    if stored and tonumber(version) <= tonumber(stored) then
+        return 0
+    end
+    redis.call('HSET', meta, key, version, 'offset', integer(offset))
+end
 
 -- The members that a patch names, parents first: path, and '{' for an object, '' for a removal, or
 -- a value as encoded JSON. Objects stand in the hash as '{', so that an empty one is kept.
@@ -79,15 +128,18 @@ end
 local kind
 if operation == 'patch' then
     kind = 's'
-    for first = 7, #ARGV, 2 * MEMBERS_AT_ONCE do
+    for first = 9, #ARGV, 2 * MEMBERS_AT_ONCE do
         merge(first, math.min(first + 2 * MEMBERS_AT_ONCE - 1, #ARGV))
     end
     redis.call('PEXPIRE', state, kept)
 else
     kind = 'm'
-    redis.call('XADD', log, 'MAXLEN', '=', ARGV[7], integer(offset) .. '-0', 'd', data)
-    redis.call('PEXPIRE', log, kept)
+    redis.call('XADD', log, 'MAXLEN', '=', most, integer(offset) .. '-0', 'd', data)
+    redis.call('PEXPIRE', log, log_kept)
 end
 redis.call('PEXPIRE', meta, kept)
 redis.call('SPUBLISH', channel, kind .. ' ' .. epoch .. ' ' .. integer(offset) .. ' ' .. data)
+if operation == 'append' then
+    return { epoch, integer(offset) }
+end
 return 1

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use domain::envelope::Position;
 use domain::ids::StreamKey;
 use domain::ports::{
-    FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError, Snapshot,
+    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError,
+    Snapshot,
 };
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Script, ScriptInvocation};
@@ -23,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use self::fan_out::FanOut;
 use self::link::Link;
 use self::subscription::RedisSubscription;
-use super::limits::FeedLimits;
+use super::limits::{FeedLimits, VIEWER_COUNT};
 
 /// How often the subscriber connection is probed and abandoned channels are let go.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -92,11 +93,12 @@ impl Inner {
     /// The script with its keys and the arguments that every operation has.
     fn operation<'a>(&'a self, channel: &str, operation: &str) -> ScriptInvocation<'a> {
         let mut invocation = self.script.prepare_invoke();
-        for part in ["meta", "state", "log", "channel"] {
+        for part in ["meta", "state", "log", "channel", "nodes"] {
             invocation.key(self.key(channel, part));
         }
-        let kept = u64::try_from(self.limits.kept.as_millis()).unwrap_or(u64::MAX);
-        invocation.arg(operation).arg(self.ids.uuid().simple().to_string()).arg(kept);
+        let (most, log_kept) = self.limits.history(channel);
+        invocation.arg(operation).arg(self.ids.uuid().simple().to_string());
+        invocation.arg(milliseconds(self.limits.kept)).arg(milliseconds(log_kept)).arg(most);
         invocation
     }
 
@@ -129,6 +131,10 @@ impl Inner {
         let messages = entries.into_iter().map(|entry| message(&top.epoch, &entry));
         Ok(History { messages: Some(messages.collect::<Result<_, _>>()?), top })
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn unavailable(error: redis::RedisError) -> PortError {
@@ -176,8 +182,41 @@ impl FeedBus for RedisFeedBus {
     ) -> Result<(), PortError> {
         let mut invocation = self.inner.operation(channel, "push");
         invocation.arg(key.to_string()).arg(version.0).arg(message.to_string());
-        invocation.arg(self.inner.limits.stream_messages);
         self.inner.invoke(&invocation).await
+    }
+
+    async fn append(&self, channel: &str, message: &Value) -> Result<FeedPosition, PortError> {
+        let mut invocation = self.inner.operation(channel, "append");
+        invocation.arg("").arg(0).arg(message.to_string());
+        let (epoch, offset): (String, String) = self.inner.invoke(&invocation).await?;
+        position(epoch, &offset)
+    }
+
+    async fn add(
+        &self,
+        channel: &str,
+        member: &str,
+        by: u64,
+        at_least: u64,
+    ) -> Result<u64, PortError> {
+        let mut invocation = self.inner.operation(channel, "add");
+        invocation.arg(member).arg(by).arg(at_least);
+        let sum: String = self.inner.invoke(&invocation).await?;
+        sum.parse().map_err(|_| PortError::corrupt("the feed", "a count"))
+    }
+
+    async fn report(
+        &self,
+        channel: &str,
+        node: &str,
+        audience: Audience,
+        lasting: Duration,
+    ) -> Result<Audience, PortError> {
+        let mut invocation = self.inner.operation(channel, "report");
+        invocation.arg(VIEWER_COUNT).arg(node).arg(audience.clients).arg(audience.viewers);
+        invocation.arg(milliseconds(lasting));
+        let (clients, viewers) = self.inner.invoke(&invocation).await?;
+        Ok(Audience { clients, viewers })
     }
 
     async fn version(&self, channel: &str, key: StreamKey) -> Result<Position, PortError> {

@@ -1,24 +1,27 @@
 //! One broadcast's state on this node: held once, encoded once per frame, read by every watcher at
 //! its own pace.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
-use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
 use domain::Timestamp;
 use domain::ids::{BroadcastId, SellerId};
-use domain::ports::{FeedMessage, FeedPosition, Snapshot};
+use domain::ports::{Audience, FeedMessage, FeedPosition, Snapshot};
 use parking_lot::Mutex;
 use projections::viewer_feed::shape::live_channel;
 use projections::viewer_feed::{add_patch, merge_patch};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use super::chat::Chat;
+use super::codec::Frame;
+use super::likes::Likes;
 use super::limits::ROOM_PATCHES_MAX;
 use super::metrics;
 use super::outbox::Outbox;
-use super::protocol::{Publication, Subscribed, publication, subscribed};
+use super::protocol::{self, publication, subscribed};
+use super::schema::{Publication, SubscribeResult};
 
 /// The member of the state that a snapshot gets anew.
 const SERVER_TIME: &str = "server_time";
@@ -30,14 +33,21 @@ pub enum Catch {
     /// A patch, or the sum of several.
     Patch {
         /// The frame.
-        frame: Utf8Bytes,
+        frame: Arc<Frame>,
         /// The patch that follows.
+        next: u64,
+    },
+    /// Messages, in order.
+    Messages {
+        /// The frames.
+        frames: Vec<Arc<Frame>>,
+        /// The message that follows.
         next: u64,
     },
     /// It is too far behind, or the state began again.
     Again {
         /// The whole state, as a subscription that begins.
-        snapshot: Utf8Bytes,
+        snapshot: Arc<Frame>,
         /// The patch that follows.
         next: u64,
     },
@@ -46,7 +56,7 @@ pub enum Catch {
 struct Patch {
     offset: u64,
     data: Arc<Value>,
-    frame: Utf8Bytes,
+    frame: Arc<Frame>,
 }
 
 #[derive(Default)]
@@ -59,6 +69,7 @@ struct State {
     first: u64,
     watchers: Vec<Weak<Outbox>>,
     turn: usize,
+    audience: Audience,
     is_closed: bool,
 }
 
@@ -75,6 +86,10 @@ pub struct Room {
     pub broadcast: BroadcastId,
     /// Whose it is.
     pub seller: SellerId,
+    /// Its chat.
+    pub chat: Chat,
+    /// The likes that were not told yet.
+    pub likes: Likes,
     state: Mutex<State>,
     loaded: watch::Sender<bool>,
 }
@@ -86,6 +101,8 @@ impl Room {
             channel: live_channel(broadcast),
             broadcast,
             seller,
+            chat: Chat::new(broadcast),
+            likes: Likes::default(),
             state: Mutex::default(),
             loaded: watch::Sender::new(false),
         }
@@ -116,7 +133,8 @@ impl Room {
         state.position = snapshot.position;
         state.document = snapshot.data;
         state.body = None;
-        wake(&mut state);
+        let State { watchers, turn, .. } = &mut *state;
+        wake(watchers, turn);
         drop(state);
         self.loaded.send_replace(true);
     }
@@ -150,7 +168,8 @@ impl Room {
     pub fn flush(&self) {
         let mut state = self.state.lock();
         if self.publish(&mut state) {
-            wake(&mut state);
+            let State { watchers, turn, .. } = &mut *state;
+            wake(watchers, turn);
         }
     }
 
@@ -160,7 +179,7 @@ impl Room {
         state.body = None;
         state.position.offset = offset;
         let data = Arc::new(patch);
-        let frame = publication(&self.channel, &Publication { offset, data: data.clone() });
+        let frame = self.frame(offset, &data);
         state.patches.push_back(Patch { offset, data, frame });
         if state.patches.len() > ROOM_PATCHES_MAX {
             state.patches.pop_front();
@@ -169,13 +188,18 @@ impl Room {
         true
     }
 
+    fn frame(&self, offset: u64, data: &Value) -> Arc<Frame> {
+        let message = Publication { offset, data: protocol::json(data) };
+        Frame::new(publication(&self.channel, message))
+    }
+
     /// Registers a watcher and tells it where the room stands; `None` where the room was closed.
     pub fn join(
         &self,
         outbox: &Arc<Outbox>,
         after: Option<&FeedPosition>,
         now: Timestamp,
-    ) -> Option<(Subscribed, u64)> {
+    ) -> Option<(SubscribeResult, u64)> {
         let mut state = self.state.lock();
         if state.is_closed {
             return None;
@@ -183,6 +207,27 @@ impl Room {
         state.watchers.push(Arc::downgrade(outbox));
         let begin = begin(&mut state, after, now);
         Some((begin, state.end()))
+    }
+
+    /// Who watches here: connections, and viewers among them.
+    pub fn audience_here(&self) -> Audience {
+        let mut state = self.state.lock();
+        state.watchers.retain(|watcher| watcher.strong_count() > 0);
+        let watchers: Vec<_> = state.watchers.iter().filter_map(Weak::upgrade).collect();
+        drop(state);
+        let viewers: BTreeSet<_> = watchers.iter().filter_map(|outbox| outbox.subject()).collect();
+        let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Audience { clients: count(watchers.len()), viewers: count(viewers.len()) }
+    }
+
+    /// Who watches at all nodes, as was said last.
+    pub fn audience(&self) -> Audience {
+        self.state.lock().audience
+    }
+
+    /// Takes in who watches at all nodes.
+    pub fn set_audience(&self, audience: Audience) {
+        self.state.lock().audience = audience;
     }
 
     /// Removes a watcher.
@@ -195,8 +240,21 @@ impl Room {
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
         state.watchers.retain(|watcher| watcher.strong_count() > 0);
-        state.is_closed = state.watchers.is_empty();
+        if state.watchers.is_empty() {
+            state.is_closed = self.chat.close_if_empty();
+        }
         state.is_closed
+    }
+
+    /// A count of the state; 0 where it was never told.
+    pub fn count(&self, member: &str) -> u64 {
+        self.state.lock().document.get(member).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// Whether the show is over.
+    pub fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        state.document.pointer("/broadcast/status").is_some_and(|status| status == "ended")
     }
 
     /// What a watcher lacks that has everything before `next`.
@@ -213,12 +271,12 @@ impl Room {
         }
         let now = state.document.get(SERVER_TIME).cloned().unwrap_or_default();
         let now = serde_json::from_value(now).unwrap_or_default();
-        let snapshot = subscribed(&self.channel, &begin(&mut state, None, now));
-        Catch::Again { snapshot, next: end }
+        let snapshot = subscribed(&self.channel, begin(&mut state, None, now));
+        Catch::Again { snapshot: Frame::new(snapshot), next: end }
     }
 
     /// The patches after the first `skipped` as one frame: the shared one where it is only one.
-    fn sum(&self, state: &State, skipped: usize) -> Option<Utf8Bytes> {
+    fn sum(&self, state: &State, skipped: usize) -> Option<Arc<Frame>> {
         let mut patches = state.patches.iter().skip(skipped);
         let first = patches.next()?;
         if patches.len() == 0 {
@@ -233,19 +291,19 @@ impl Room {
             }
             offset = patch.offset;
         }
-        Some(publication(&self.channel, &Publication { offset, data: Arc::new(sum) }))
+        Some(self.frame(offset, &sum))
     }
 }
 
 /// Wakes the watchers, each time beginning at another one, so that nobody is always the last to
 /// know.
-fn wake(state: &mut State) {
-    let count = state.watchers.len();
+pub(super) fn wake(watchers: &mut Vec<Weak<Outbox>>, turn: &mut usize) {
+    let count = watchers.len();
     if count == 0 {
         return;
     }
-    state.turn = state.turn.wrapping_add(count / 3 + 1) % count;
-    let (later, sooner) = state.watchers.split_at(state.turn);
+    *turn = turn.wrapping_add(count / 3 + 1) % count;
+    let (later, sooner) = watchers.split_at(*turn);
     let mut gone = false;
     for watcher in sooner.iter().chain(later) {
         match watcher.upgrade() {
@@ -254,13 +312,13 @@ fn wake(state: &mut State) {
         }
     }
     if gone {
-        state.watchers.retain(|watcher| watcher.strong_count() > 0);
+        watchers.retain(|watcher| watcher.strong_count() > 0);
     }
 }
 
 /// A subscription as it begins now.
-fn begin(state: &mut State, after: Option<&FeedPosition>, now: Timestamp) -> Subscribed {
-    Subscribed {
+fn begin(state: &mut State, after: Option<&FeedPosition>, now: Timestamp) -> SubscribeResult {
+    SubscribeResult {
         recoverable: true,
         positioned: true,
         epoch: state.position.epoch.clone(),
@@ -273,120 +331,17 @@ fn begin(state: &mut State, after: Option<&FeedPosition>, now: Timestamp) -> Sub
 }
 
 /// The state with the time of the snapshot, from a body that is encoded once per change.
-fn snapshot(state: &mut State, now: Timestamp) -> Option<Box<RawValue>> {
+fn snapshot(state: &mut State, now: Timestamp) -> Bytes {
     let State { body, document, .. } = state;
     let body = body.get_or_insert_with(|| {
         let mut members = document.as_object().cloned().unwrap_or_else(Map::new);
         members.remove(SERVER_TIME);
         Value::Object(members).to_string().into()
     });
-    let open = body.strip_suffix('}')?;
+    let open = body.strip_suffix('}').unwrap_or_default();
     let comma = if open.len() > 1 { "," } else { "" };
-    RawValue::from_string(format!("{open}{comma}\"{SERVER_TIME}\":{}}}", json!(now))).ok()
+    format!("{open}{comma}\"{SERVER_TIME}\":{}}}", json!(now)).into()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use uuid::Uuid;
-
-    fn room() -> Room {
-        let room = Room::new(BroadcastId(Uuid::nil()), SellerId::try_new("acme").unwrap());
-        room.load(Snapshot { position: at(0), data: json!({"a": 0}) });
-        room
-    }
-
-    fn at(offset: u64) -> FeedPosition {
-        FeedPosition { epoch: "e".to_owned(), offset }
-    }
-
-    fn patch(room: &Room, offset: u64, data: Value) {
-        room.take(&FeedMessage { position: at(offset), data: Arc::new(data) });
-    }
-
-    fn data(frame: &Utf8Bytes) -> (u64, Value) {
-        let frame: Value = serde_json::from_str(frame.as_str()).unwrap();
-        let publication = &frame["push"]["pub"];
-        (publication["offset"].as_u64().unwrap(), publication["data"].clone())
-    }
-
-    fn caught(room: &Room, next: u64) -> (Utf8Bytes, u64) {
-        let Catch::Patch { frame, next } = room.catch_up(next) else { panic!("no patch") };
-        (frame, next)
-    }
-
-    #[test]
-    fn watchers_share_a_frame_and_catch_up_with_a_sum() {
-        let room = room();
-        let outbox = Arc::new(Outbox::default());
-        let (begun, next) = room.join(&outbox, None, Timestamp::default()).unwrap();
-        assert_eq!((begun.offset, begun.recovered), (0, false));
-        assert!(matches!(room.catch_up(next), Catch::Nothing));
-        patch(&room, 1, json!({"a": 1}));
-        assert!(matches!(room.catch_up(next), Catch::Nothing), "only a flush sends");
-        patch(&room, 2, json!({"b": 2}));
-        room.flush();
-        let ((one, after), (other, _)) = (caught(&room, next), caught(&room, next));
-        assert_eq!(one.as_str().as_ptr(), other.as_str().as_ptr(), "encoded once");
-        assert_eq!(data(&one), (2, json!({"a": 1, "b": 2})));
-        patch(&room, 3, json!({"a": null}));
-        room.flush();
-        assert_eq!(data(&caught(&room, after).0), (3, json!({"a": null})));
-        assert_eq!(data(&caught(&room, next).0), (3, json!({"a": null, "b": 2})));
-    }
-
-    #[test]
-    fn too_far_behind_is_a_snapshot() {
-        let room = room();
-        let outbox = Arc::new(Outbox::default());
-        let (_, next) = room.join(&outbox, None, Timestamp::default()).unwrap();
-        let max = u64::try_from(ROOM_PATCHES_MAX).unwrap();
-        for offset in 1..=max {
-            patch(&room, offset, json!({"a": offset}));
-            room.flush();
-        }
-        assert_eq!(data(&caught(&room, next).0), (max, json!({"a": max})));
-        patch(&room, max + 1, json!({"a": 0}));
-        room.flush();
-        let Catch::Again { snapshot, .. } = room.catch_up(next) else { panic!("no snapshot") };
-        let frame: Value = serde_json::from_str(snapshot.as_str()).unwrap();
-        assert_eq!(frame["push"]["subscribe"]["data"]["a"], 0);
-        assert_eq!(frame["push"]["subscribe"]["offset"], max + 1);
-    }
-
-    #[test]
-    fn a_room_that_begins_again_tells_its_watchers() {
-        let room = room();
-        let outbox = Arc::new(Outbox::default());
-        let (_, next) = room.join(&outbox, None, Timestamp::default()).unwrap();
-        room.load(Snapshot { position: at(0), data: json!({"a": 0}) });
-        assert!(matches!(room.catch_up(next), Catch::Nothing), "nothing was missed");
-        let position = FeedPosition { epoch: "f".to_owned(), offset: 0 };
-        room.load(Snapshot { position, data: json!({"a": 5}) });
-        patch(&room, 1, json!({"a": 6}));
-        assert!(matches!(room.catch_up(next), Catch::Again { .. }));
-    }
-
-    #[test]
-    fn a_snapshot_has_the_time_and_recovers_where_nothing_changed() {
-        let room = room();
-        let outbox = Arc::new(Outbox::default());
-        let (begun, _) = room.join(&outbox, Some(&at(0)), Timestamp::UNIX_EPOCH).unwrap();
-        assert!(begun.was_recovering && begun.recovered);
-        let state: Value = serde_json::from_str(begun.data.unwrap().get()).unwrap();
-        assert_eq!(state, json!({"a": 0, "server_time": "1970-01-01T00:00:00Z"}));
-        let (begun, _) = room.join(&outbox, Some(&at(1)), Timestamp::UNIX_EPOCH).unwrap();
-        assert!(begun.was_recovering && !begun.recovered);
-    }
-
-    #[test]
-    fn a_room_closes_only_when_nobody_watches() {
-        let room = room();
-        let outbox = Arc::new(Outbox::default());
-        room.join(&outbox, None, Timestamp::default()).unwrap();
-        assert!(!room.close_if_empty());
-        room.leave(&outbox);
-        assert!(room.close_if_empty());
-        assert!(room.join(&outbox, None, Timestamp::default()).is_none());
-    }
-}
+mod tests;

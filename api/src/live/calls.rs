@@ -1,0 +1,151 @@
+//! What clients call.
+
+use domain::actor::Role;
+use domain::ids::{BroadcastId, OrderId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::codes::Refusal;
+use super::likes::LIKE_COUNT;
+use super::limits::LIKE_COUNT_MAX;
+use super::message;
+use super::metrics;
+use super::protocol;
+use super::refused::Refused;
+use super::schema::{DataOnly, Reply, RpcRequest};
+use super::session::{Session, internal};
+use super::token::Claims;
+use crate::wire::OrderBody;
+
+/// The argument of `chat.send`.
+#[derive(Deserialize)]
+struct ChatSend {
+    broadcast: BroadcastId,
+    message: String,
+}
+
+/// The argument of `like`.
+#[derive(Deserialize)]
+struct Like {
+    broadcast: BroadcastId,
+    count: u64,
+}
+
+/// The argument of `order.get`.
+#[derive(Deserialize)]
+struct OrderGet {
+    id: OrderId,
+}
+
+impl Session {
+    /// Answers a call. A refusal of the call itself is its result, because the SDKs drop what else
+    /// an error carries.
+    pub(super) async fn call(
+        &mut self,
+        claims: &Claims,
+        call: &RpcRequest,
+    ) -> Result<Reply, Refusal> {
+        let result = match call.method.as_str() {
+            "chat.send" => self.chat_send(claims, argument(call)?).await?,
+            "like" => self.like(claims, &argument(call)?).await?,
+            "order.get" => self.order_get(claims, &argument(call)?).await?,
+            _ => return Err(Refusal::MethodNotFound),
+        };
+        let result = result.unwrap_or_else(|refused| {
+            metrics::call_refused(refused.code);
+            refused.result()
+        });
+        Ok(Reply { rpc: Some(DataOnly { data: protocol::json(&result) }), ..Reply::default() })
+    }
+
+    async fn chat_send(
+        &self,
+        claims: &Claims,
+        send: ChatSend,
+    ) -> Result<Result<Value, Refused>, Refusal> {
+        let room = self.room(claims, send.broadcast).await?;
+        let checked = message::check(&send.message).and_then(|text| {
+            let is_over = room.is_over();
+            self.may_chat(claims, is_over)?;
+            Ok(text)
+        });
+        let text = match checked {
+            Ok(text) => text,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let (id, now) = (self.live.ids.uuid(), self.live.clock.now());
+        let name = claims.name.as_deref().unwrap_or(claims.subject.as_str());
+        let said = json!({
+            "type": "chat",
+            "id": id,
+            "viewer": {"id": claims.subject, "name": name, "role": claims.role},
+            "message": text,
+            "sent_at": now,
+        });
+        self.live.streams.bus.append(room.chat.channel(), &said).await.map_err(internal)?;
+        metrics::chat_message();
+        Ok(Ok(json!({"id": id})))
+    }
+
+    /// Whether the viewer may say something now.
+    fn may_chat(&self, claims: &Claims, is_over: bool) -> Result<(), Refused> {
+        if claims.anonymous {
+            return Err(Refused::new("sign_in_required", "sign in to take part in the chat"));
+        }
+        if is_over {
+            return Err(Refused::new("broadcast_ended", "the broadcast has ended"));
+        }
+        if is_staff(claims) {
+            return Ok(());
+        }
+        self.live.rates.chat.check(claims).map_err(|wait| {
+            Refused::new("rate_limited", "messages come too fast").retry_after(wait)
+        })
+    }
+
+    async fn like(&self, claims: &Claims, like: &Like) -> Result<Result<Value, Refused>, Refusal> {
+        let room = self.room(claims, like.broadcast).await?;
+        if !(1..=LIKE_COUNT_MAX).contains(&like.count) {
+            let reason = format!("count is not between 1 and {LIKE_COUNT_MAX}");
+            return Ok(Err(Refused::new("invalid", reason)));
+        }
+        if let Err(wait) = self.live.rates.likes.check(claims) {
+            let refused = Refused::new("rate_limited", "likes come too fast");
+            return Ok(Err(refused.retry_after(wait)));
+        }
+        let waiting = room.likes.add(like.count);
+        Ok(Ok(json!({LIKE_COUNT: room.count(LIKE_COUNT).saturating_add(waiting)})))
+    }
+
+    /// An order as HTTP reads it: a viewer its own, a host all of its seller.
+    async fn order_get(
+        &self,
+        claims: &Claims,
+        get: &OrderGet,
+    ) -> Result<Result<Value, Refused>, Refusal> {
+        let found = self.live.lookup.order(get.id).await.map_err(internal)?;
+        let own = self.outbox.viewer_ref();
+        let visible = found.filter(|(order, _)| {
+            order.seller == claims.seller
+                && !claims.anonymous
+                && (claims.role == Role::Host || Some(&order.viewer_ref) == own)
+        });
+        Ok(match visible {
+            Some((order, receipt)) => {
+                Ok(serde_json::to_value(OrderBody::with_receipt(order, receipt))
+                    .map_err(internal)?)
+            }
+            None => Err(Refused::new("not_found", "there is no such order")),
+        })
+    }
+}
+
+/// Whether the viewer keeps the chat.
+pub(super) const fn is_staff(claims: &Claims) -> bool {
+    matches!(claims.role, Role::Host | Role::Moderator)
+}
+
+fn argument<T: DeserializeOwned>(call: &RpcRequest) -> Result<T, Refusal> {
+    serde_json::from_slice(&call.data).map_err(|_| Refusal::BadRequest)
+}

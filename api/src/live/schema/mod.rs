@@ -1,0 +1,34 @@
+//! The messages of the Centrifuge client protocol, version 2, once for both codecs: the field
+//! numbers of the published schema, and the names of its JSON. What is not offered is left out;
+//! a member that is not known is ignored, since SDKs send more than is needed.
+
+mod command;
+mod json;
+mod reply;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+pub use command::{
+    Command, ConnectRequest, HistoryRequest, RefreshRequest, RpcRequest, StreamPosition,
+    SubscribeRequest,
+};
+pub use reply::{
+    ConnectResult, Error, HistoryResult, PresenceStatsResult, Publication, Push, RefreshResult,
+    Reply, SubRefreshResult, Subscribe, SubscribeResult, Unsubscribe,
+};
+
+/// Nothing.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Nothing {}
+
+/// JSON and nothing else: the result of a call, or a message without a reply.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataOnly {
+    /// It.
+    #[prost(bytes = "bytes", tag = "1")]
+    #[serde(with = "json", skip_serializing_if = "Bytes::is_empty")]
+    pub data: Bytes,
+}
