@@ -1,6 +1,7 @@
 // Makes the pictures of the documentation, from what really runs.
 // usage: node screenshots.mjs watch URL SECRET docs/watch.png     a server that somebody started
 //        node screenshots.mjs terminal RECORDING docs/demo.png    script -qec 'stty cols 120; onair demo --once' RECORDING
+// Both are then made smaller: pngquant --force --ext .png --strip 64 docs/watch.png docs/demo.png
 import { readFile } from 'node:fs/promises';
 
 import { PHONE, Stage, order, payWith, reads, stockIs } from './stage.mjs';
@@ -60,7 +61,7 @@ async function watch(url, secret, target) {
   const { shop } = stage;
   const broadcast = await shop.broadcast({ title: 'Friday night show' });
   const picture = 'https://pictures.example/lamp.svg';
-  const spotlight = await shop.spotlight(broadcast, { ivory: 30, black: 10 }, {
+  const spotlight = await shop.spotlight(broadcast, { ivory: 40 }, {
     product: { id: 'lamp', name: 'Ceramic lamp', image_url: picture, original_price: { minor: 39_900, currency: 'KRW' } },
     per_viewer_limit: 3,
     closes_at: new Date(Date.now() + 754_000).toISOString(),
@@ -72,8 +73,8 @@ async function watch(url, secret, target) {
     await page.locator('#picture').waitFor();
     return page;
   };
-  const desktop = await open({ viewer: 'ana', name: 'Ana', size: { width: 1040, height: 760 } });
-  const phone = await open({ viewer: 'minji', name: 'Minji', size: { ...PHONE, height: 760 }, locale: 'ko-KR', dark: true });
+  const desktop = await open({ viewer: 'ana', name: 'Ana', size: { width: 1040, height: 800 } });
+  const phone = await open({ viewer: 'minji', name: 'Minji', size: { ...PHONE, height: 800 }, locale: 'ko-KR', dark: true });
   for (let buyer = 0; buyer < 14; buyer += 1) await shop.order(`buyer-${buyer}`, spotlight);
   await desktop.locator('#buy').click();
   await desktop.locator(order('confirmed')).waitFor();
@@ -83,17 +84,33 @@ async function watch(url, secret, target) {
   for (let buyer = 0; buyer < 4; buyer += 1) await shop.order(`slow-${buyer}`, spotlight, { method: 'sim_never' });
   await stockIs(desktop, 20, 5, 15);
   await reads(desktop, '#stock-words', '20 left · 5 held · 15 sold');
+  const host = await stage.watch(broadcast, { token: shop.token('host', 'host-1', { name: 'Sora' }) });
+  await say(phone, '색상이 실제로도 이런가요?');
+  await say(host, 'It is warm white, as you see it here. 화면 그대로예요!');
+  await say(desktop, 'Mine is confirmed, thank you');
+  for (let presses = 0; presses < 7; presses += 1) await phone.locator('#like').click();
+  await reads(desktop, '#like-count', '7');
+  await reads(desktop, '#viewers', '3 watching');
   const shots = [];
   for (const page of [desktop, phone]) {
     await page.locator('#test-payments').evaluate((details) => { details.open = false; });
-    await page.evaluate(() => document.activeElement.blur());
+    await page.evaluate(() => {
+      document.activeElement.blur();
+      scrollTo(0, 0);
+    });
     shots.push((await page.screenshot()).toString('base64'));
   }
-  const both = await stage.browser.newPage({ viewport: { width: 1460, height: 808 } });
+  const both = await stage.browser.newPage({ viewport: { width: 1460, height: 848 } });
   await both.setContent(`<style>body { margin: 0; padding: 24px; display: flex; gap: 24px; background: #8f8a90; }
     img { border-radius: 14px; }</style>${shots.map((shot) => `<img src="data:image/png;base64,${shot}">`).join('')}`);
   await both.screenshot({ path: target });
   await stage.close();
+}
+
+async function say(page, message) {
+  await page.locator('#chat-input').fill(message);
+  await page.locator('#chat-input').press('Enter');
+  await page.locator('.mine', { hasText: message }).waitFor();
 }
 
 const [what, ...given] = process.argv.slice(2);

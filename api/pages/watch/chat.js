@@ -43,7 +43,7 @@ export class Chat {
   begins(recovered, state) {
     if (!recovered) {
       this.#messages = [];
-      byId('messages').replaceChildren();
+      byId('message-list').replaceChildren();
     }
     if (state) this.#pinned = null;
     for (const message of [state?.mode, state?.pinned, ...(state?.messages ?? [])]) if (message) this.take(message);
@@ -65,21 +65,21 @@ export class Chat {
   #add(message) {
     if (message.id && this.#messages.some(({ id }) => id === message.id)) return;
     this.#messages.push(message);
-    const list = byId('messages');
-    const follows = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END_PX;
+    const [view, list] = [byId('messages'), byId('message-list')];
+    const follows = view.scrollHeight - view.scrollTop - view.clientHeight < NEAR_END_PX;
     list.append(this.#entry(message));
     while (this.#messages.length > SHOWN_MAX) {
       this.#messages.shift();
       list.firstElementChild?.remove();
     }
-    if (follows) list.scrollTop = list.scrollHeight;
+    if (follows) view.scrollTop = view.scrollHeight;
   }
 
   #remove(id) {
     const at = this.#messages.findIndex((message) => message.id === id);
     if (at < 0) return;
     this.#messages.splice(at, 1);
-    byId('messages').children[at]?.remove();
+    byId('message-list').children[at]?.remove();
   }
 
   #entry(message) {
@@ -110,7 +110,7 @@ export class Chat {
 
   // The words of a new language.
   redraw() {
-    byId('messages').replaceChildren(...this.#messages.map((message) => this.#entry(message)));
+    byId('message-list').replaceChildren(...this.#messages.map((message) => this.#entry(message)));
     this.render();
   }
 

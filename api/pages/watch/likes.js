@@ -1,8 +1,7 @@
 // The like button: presses are summed for a moment and sent as one call.
 
-import { byId, setAttribute, setText, show } from './dom.js';
+import { byId, setText, show } from './dom.js';
 import { number } from './format.js';
-import { t } from './words/index.js';
 
 const SUM_MS = 600;
 // Most of one call (the server's limit).
@@ -27,9 +26,7 @@ export class Likes {
     this.#count = count;
     const button = byId('like');
     show(button, this.#offered && isConnected && (count !== undefined || this.#feed.has('chat')));
-    const shown = number((count ?? 0) + this.#pressed);
-    setText(byId('like-count'), shown);
-    setAttribute(button, 'aria-label', t('like', { count: shown }));
+    setText(byId('like-count'), number((count ?? 0) + this.#pressed));
   }
 
   #press() {

@@ -3,7 +3,7 @@ export default {
   language: 'Language',
   video: 'Video',
   viewers: '{count} watching',
-  like: 'Like this show, {count} likes',
+  like: 'likes',
   show_scheduled: 'Not live yet',
   show_live: 'Live',
   show_ended: 'Ended',

@@ -3,7 +3,7 @@ export default {
   language: '언어',
   video: '영상',
   viewers: '{count}명 시청 중',
-  like: '좋아요 누르기, 현재 {count}개',
+  like: '좋아요',
   show_scheduled: '방송 예정',
   show_live: '라이브',
   show_ended: '방송 종료',
