@@ -26,6 +26,7 @@ use crate::{broadcaster, ops, ordering, responses};
     tags(
         (name = "broadcasts", description = "Live shows"),
         (name = "spotlights", description = "Offers inside a broadcast"),
+        (name = "chat", description = "What moderators and hosts do to a chat"),
         (name = "orders", description = "What viewers buy"),
         (name = "operations", description = "Probes and version"),
     ),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
+use domain::ports::{
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
@@ -24,6 +26,8 @@ pub struct App {
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.
     pub accepted: Arc<dyn AcceptedOrders>,
+    /// What was said in chats.
+    pub chat_log: Arc<dyn ChatLog>,
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.

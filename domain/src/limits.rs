@@ -36,3 +36,15 @@ pub const PRICE_MINOR_MAX: i64 = 10_000_000_000;
 pub const SCHEDULE_DAYS_MAX: i64 = 366;
 /// Payment attempts of one order.
 pub const PAYMENT_ATTEMPTS_MAX: u32 = 5;
+/// Viewers of one broadcast that are muted or banned.
+pub const CHAT_SANCTIONS_MAX: usize = 10_000;
+/// Words that one broadcast bans.
+pub const BANNED_WORDS_MAX: usize = 1_000;
+/// Characters of a banned word.
+pub const BANNED_WORD_MAX_CHARS: usize = 64;
+/// Seconds between two chat messages of a viewer, at most.
+pub const CHAT_SLOW_SECONDS_MAX: u32 = 3_600;
+/// Longest mute or ban that is not for good, in seconds (a year).
+pub const SANCTION_SECONDS_MAX: u32 = 31_536_000;
+/// Characters of an announcement or a pinned text.
+pub const ANNOUNCEMENT_MAX_CHARS: usize = 500;

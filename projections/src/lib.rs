@@ -1,6 +1,7 @@
 //! The half of onair that reads the log: stock counter, order book, sales board, viewer feed and
 //! the replay.
 
+pub mod chat_log;
 pub mod consumer;
 pub mod metrics;
 pub mod order_book;

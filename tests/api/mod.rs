@@ -1,6 +1,7 @@
 //! The HTTP surface against a real server in this process.
 
 mod bad_input;
+mod chat;
 mod cli;
 mod limits;
 mod orders;

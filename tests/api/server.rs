@@ -31,6 +31,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Answer {
@@ -231,9 +233,9 @@ impl Server {
 async fn answer(response: Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.expect("a body");
-    let body = serde_json::from_slice(&bytes)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-    Answer { status, headers, body }
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(text.clone()));
+    Answer { status, headers, body, text }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers write the JSON in place")]

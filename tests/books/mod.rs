@@ -3,6 +3,7 @@
 
 mod board;
 mod board_due;
+mod chat_log;
 mod fold;
 mod orders;
 mod orders_lists;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::envelope::Recorded;
-use domain::ports::{OrderBook, SalesBoard};
+use domain::ports::{ChatLog, OrderBook, SalesBoard};
+use projections::chat_log::MemoryChatLog;
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
 use projections::read_model::{open, open_sqlite};
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
@@ -25,6 +26,7 @@ pub struct Books {
     pub other_orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
+    pub chat: Arc<dyn ChatLog>,
     pub rows: Rows,
     /// The address of the database that holds the rows, if one does.
     pub database: Option<String>,
@@ -39,6 +41,7 @@ impl Books {
             other_orders: orders,
             board: board.clone(),
             other_board: board,
+            chat: Arc::new(MemoryChatLog::default()),
             rows: Rows::Memory,
             database: None,
         }
@@ -55,6 +58,7 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
+            chat: other.chat,
             rows: Rows::Sqlite(pool, folder),
             database: Some(url),
         }
@@ -70,6 +74,7 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
+            chat: other.chat,
             rows: Rows::Postgres(pool),
             database: Some(url),
         }

@@ -34,19 +34,9 @@ impl Client {
         client
     }
 
-    /// The result of a call; what else comes meanwhile is kept for later.
+    /// The result of a call.
     pub async fn call(&mut self, method: &str, data: Value) -> Value {
-        self.send(json!({"id": 77, "rpc": {"method": method, "data": data}}).to_string()).await;
-        let mut others = vec![];
-        let reply = loop {
-            let frame = self.frame().await;
-            if frame["id"] == 77 {
-                break frame;
-            }
-            others.push(frame);
-        };
-        others.append(&mut self.waiting);
-        self.waiting = others;
+        let reply = self.ask(json!({"id": 77, "rpc": {"method": method, "data": data}})).await;
         let data = &reply["rpc"]["data"];
         if data.is_null() { reply } else { data.clone() }
     }
@@ -67,9 +57,21 @@ impl Client {
         self.socket.send(Message::text(text.into())).await.unwrap();
     }
 
+    /// The reply to a command; what else comes meanwhile is kept for later.
     pub async fn ask(&mut self, command: Value) -> Value {
+        let id = command["id"].clone();
         self.send(command.to_string()).await;
-        self.frame().await
+        let mut others = vec![];
+        let reply = loop {
+            let frame = self.frame().await;
+            if frame["id"] == id {
+                break frame;
+            }
+            others.push(frame);
+        };
+        others.append(&mut self.waiting);
+        self.waiting = others;
+        reply
     }
 
     pub async fn connect(&mut self, token: &str, data: Value) -> Value {

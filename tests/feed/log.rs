@@ -13,7 +13,7 @@ use domain::event::{Event, StreamId};
 use domain::fingerprint::{Fingerprint, PseudonymKey};
 use domain::ids::{
     BroadcastId, CommandId, CorrelationId, EventId, OrderId, ProductId, SellerId, Sku, SpotlightId,
-    StreamKey, ViewerId,
+    StreamKey, ViewerId, ViewerRef,
 };
 use domain::line::{Line, Lines, PricedLine};
 use domain::money::{Currency, Money};
@@ -115,6 +115,20 @@ impl Log {
             self.append(broadcast_id.into(), stream, Event::Broadcast(event));
         }
         broadcast_id
+    }
+
+    /// What a moderator did to a broadcast's chat.
+    pub fn moderate(&self, broadcast_id: BroadcastId, event: BroadcastEvent) -> Position {
+        let stream = StreamId::broadcast(broadcast_id);
+        self.append(broadcast_id.into(), stream, Event::Broadcast(event))
+    }
+
+    /// The pseudonym of a viewer, and what names it.
+    pub fn named(&self, viewer: &str, reason: &str) -> (ViewerRef, Personal) {
+        let viewer = ViewerId::try_new(viewer).unwrap();
+        let text = Some(reason.to_owned());
+        let viewer_ref = self.key.viewer_ref(&seller(), &viewer);
+        (viewer_ref, Personal { viewer: Some(viewer), text, ..Personal::default() })
     }
 
     /// A spotlight that is open, with so many units.

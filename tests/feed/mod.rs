@@ -8,6 +8,7 @@ mod fold;
 mod harness;
 mod log;
 mod loss;
+mod moderation;
 mod role;
 mod sdk;
 mod sockets;

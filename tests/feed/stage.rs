@@ -15,6 +15,7 @@ use domain::fingerprint::PseudonymKey;
 use domain::ids::{SellerId, ViewerId};
 use domain::ports::{Clock, FeedBus, Ids};
 use parking_lot::Mutex;
+use projections::chat_log::MemoryChatLog;
 use projections::order_book::MemoryOrderBook;
 use projections::sales_board::MemorySalesBoard;
 use projections::stock_counter::MemoryAcceptedOrders;
@@ -86,6 +87,7 @@ pub struct Stage {
     pub bus: Arc<MemoryFeedBus>,
     pub board: Arc<MemorySalesBoard>,
     pub orders: Arc<MemoryOrderBook>,
+    pub chat_log: Arc<MemoryChatLog>,
     pub live: Arc<LiveState>,
     limits: LiveLimits,
     feed: tokio::sync::Mutex<(ViewerFeed, Position)>,
@@ -100,13 +102,14 @@ impl Stage {
         let board = Arc::new(MemorySalesBoard::default());
         let orders = Arc::new(MemoryOrderBook::default());
         let log = Log::new(PseudonymKey::from_secret(b"stage"));
-        let live = node(&bus, &board, &orders, &log, limits);
+        let chat_log = Arc::new(MemoryChatLog::default());
+        let live = node(&bus, &board, &orders, &log, &chat_log, limits);
         let shared: Arc<dyn FeedBus> = bus.clone();
         let feed = ViewerFeed::new(Arc::new(log.clone()), shared, clock);
         let mut tasks = JoinSet::new();
         let address = serve(&live, &mut tasks).await;
         let feed = tokio::sync::Mutex::new((feed, Position::START));
-        Self { log, bus, board, orders, live, limits, feed, address, tasks }
+        Self { log, bus, board, orders, chat_log, live, limits, feed, address, tasks }
     }
 
     pub fn url(&self) -> String {
@@ -127,7 +130,8 @@ impl Stage {
 
     /// Another node on the same bus; its address.
     pub async fn second_node(&mut self) -> String {
-        let live = node(&self.bus, &self.board, &self.orders, &self.log, self.limits);
+        let live =
+            node(&self.bus, &self.board, &self.orders, &self.log, &self.chat_log, self.limits);
         url(serve(&live, &mut self.tasks).await)
     }
 
@@ -157,6 +161,7 @@ fn node(
     board: &Arc<MemorySalesBoard>,
     orders: &Arc<MemoryOrderBook>,
     log: &Log,
+    chat_log: &Arc<MemoryChatLog>,
     limits: LiveLimits,
 ) -> Arc<LiveState> {
     let clock = Arc::new(WallClock);
@@ -174,6 +179,8 @@ fn node(
             accepted: Arc::new(MemoryAcceptedOrders::new(clock)),
             reader: Arc::new(log.clone()),
         },
+        chat_log: chat_log.clone(),
+        chat_kept: TimeDelta::days(1),
         node: RandomIds.uuid().to_string(),
         limits,
     })

@@ -1,6 +1,7 @@
 //! What hosts do: broadcasts, spotlights, stock, price.
 
 mod broadcasts;
+mod chat;
 mod end;
 pub mod input;
 mod join;
@@ -35,4 +36,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(steps::pause))
         .routes(routes!(steps::resume))
         .routes(routes!(steps::close))
+        .merge(chat::routes())
 }

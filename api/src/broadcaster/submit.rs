@@ -85,6 +85,7 @@ fn said_no(code: &str, detail: String) -> Problem {
         "closed" => Code::Closed,
         "not_open" => Code::NotOpen,
         "below_committed" => Code::BelowCommitted,
+        "limit_exceeded" => Code::LimitExceeded,
         "already_confirmed" => Code::AlreadyConfirmed,
         "already_ended" => Code::AlreadyEnded,
         other => return Problem::internal(format!("the log refused with {other}: {detail}")),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use commands::faults::Faults;
 use commands::intake::{Intake, IntakePorts, ReceiptSigner, Receipts, ReceiptsWorker};
 use domain::fingerprint::{PseudonymKey, keyed_hash};
@@ -79,6 +80,7 @@ impl Around<'_> {
             sales_board: Arc::clone(&parts.board),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
+            chat_log: Arc::clone(&parts.chat),
             reader: Arc::clone(&parts.reader),
             auth: Arc::clone(auth),
             pseudonyms: self.pseudonyms(),
@@ -108,6 +110,8 @@ impl Around<'_> {
                 accepted: Arc::clone(&parts.accepted),
                 reader: Arc::clone(&parts.reader),
             },
+            chat_log: Arc::clone(&parts.chat),
+            chat_kept: TimeDelta::days(self.config.chat.retention_days.into()),
             // one process, one word: a restarted node with the same name counts anew
             node: format!("{}-{}", self.node, self.ids.uuid().simple()),
             limits: LiveLimits::default(),

@@ -75,6 +75,7 @@ pub(super) async fn parts(
         }),
         orders: models.orders,
         board: models.board,
+        chat: models.chat,
         bus: Arc::new(bus),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Kafka(kafka(config, urls, &topics)?),

@@ -59,6 +59,7 @@ pub(super) async fn parts(
         }),
         orders: models.orders,
         board: models.board,
+        chat: models.chat,
         bus: Arc::new(MemoryFeedBus::new(clock, ids)),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Memory(log),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
-    AcceptedOrders, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader, EventStore,
-    FeedBus, OrderBook, PortError, SalesBoard, StockGate,
+    AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
+    EventStore, FeedBus, OrderBook, PortError, SalesBoard, StockGate,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -23,6 +23,7 @@ pub(super) struct Parts {
     pub accepted: Arc<dyn AcceptedOrders>,
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
+    pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
     pub models: Arc<Models>,
     pub rebuilder: Arc<Rebuilder>,

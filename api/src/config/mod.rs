@@ -107,6 +107,8 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// Payments.
     pub payment: PaymentConfig,
+    /// Chats.
+    pub chat: ChatConfig,
     /// Webhooks.
     pub webhooks: WebhooksConfig,
     /// HTTP.
@@ -179,6 +181,20 @@ impl Default for PaymentConfig {
     }
 }
 
+/// Chats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatConfig {
+    /// How long what was said is kept.
+    pub retention_days: u32,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self { retention_days: 90 }
+    }
+}
+
 /// Webhooks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -245,6 +261,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             postgres: PostgresConfig::default(),
             payment: PaymentConfig::default(),
+            chat: ChatConfig::default(),
             webhooks: WebhooksConfig::default(),
             http: HttpConfig::default(),
             watch: WatchConfig::default(),

@@ -168,6 +168,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long the simulated provider takes.",
     ),
     setting(
+        "chat.retention_days",
+        "ONAIR_CHAT_RETENTION_DAYS",
+        Number,
+        "How long what was said in a chat is kept for export.",
+    ),
+    setting(
         "webhooks.allow_private",
         "ONAIR_WEBHOOKS_ALLOW_PRIVATE",
         Flag,

@@ -121,6 +121,10 @@ guard!(
     HostOrAuditor: Host | Auditor
 );
 guard!(
+    /// A moderator or a host.
+    ModeratorOrHost: Moderator | Host
+);
+guard!(
     /// A host or a viewer.
     HostOrViewer: Host | Viewer
 );

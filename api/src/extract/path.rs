@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use domain::ids::ViewerId;
+use uuid::Uuid;
 
 use crate::problem::Problem;
 
@@ -15,8 +17,38 @@ pub struct Id<T>(pub T);
 impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let segments = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
-        let id = segments.ok().and_then(|Path(segments)| segments.get("id")?.parse().ok());
-        id.map(Self).ok_or_else(|| Problem::not_found("id"))
+        segment(parts, state, "id").await.map(Self)
+    }
+}
+
+async fn segment<T: FromStr, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    name: &'static str,
+) -> Result<T, Problem> {
+    let segments = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
+    let found = segments.ok().and_then(|Path(segments)| segments.get(name)?.parse().ok());
+    found.ok_or_else(|| Problem::not_found(name))
+}
+
+/// The `{message}` of a path.
+#[derive(Debug, Clone, Copy)]
+pub struct MessagePath(pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for MessagePath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        segment(parts, state, "message").await.map(Self)
+    }
+}
+
+/// The `{viewer}` of a path.
+#[derive(Debug, Clone)]
+pub struct ViewerPath(pub ViewerId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ViewerPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        segment(parts, state, "viewer").await.map(Self)
     }
 }

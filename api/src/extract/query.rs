@@ -18,6 +18,15 @@ pub const LIMIT_MAX: usize = 200;
 /// Characters of a cursor.
 pub const CURSOR_MAX_CHARS: usize = 512;
 
+/// As what an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// RFC 4180.
+    Csv,
+    /// One JSON object per line.
+    Ndjson,
+}
+
 /// The parameters of a query.
 #[derive(Debug)]
 pub struct Params {
@@ -63,6 +72,15 @@ impl Params {
         self.parsed("cursor", |text| {
             let fits = !text.is_empty() && text.len() <= CURSOR_MAX_CHARS;
             fits.then(|| text.to_owned()).ok_or_else(|| "is not a cursor of this list".to_owned())
+        })
+    }
+
+    /// As what an export is wanted.
+    pub fn export_format(&mut self) -> Option<ExportFormat> {
+        self.parsed("format", |text| match text {
+            "csv" => Ok(ExportFormat::Csv),
+            "ndjson" => Ok(ExportFormat::Ndjson),
+            _ => Err("is neither csv nor ndjson".to_owned()),
         })
     }
 

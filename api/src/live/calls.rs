@@ -1,7 +1,9 @@
 //! What clients call.
 
+use domain::Timestamp;
 use domain::actor::Role;
 use domain::ids::{BroadcastId, OrderId};
+use domain::ports::ChatRecord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use super::message;
 use super::metrics;
 use super::protocol;
 use super::refused::Refused;
+use super::room::Room;
 use super::schema::{DataOnly, Reply, RpcRequest};
 use super::session::{Session, internal};
 use super::token::Claims;
@@ -65,43 +68,67 @@ impl Session {
         send: ChatSend,
     ) -> Result<Result<Value, Refused>, Refusal> {
         let room = self.room(claims, send.broadcast).await?;
-        let checked = message::check(&send.message).and_then(|text| {
-            let is_over = room.is_over();
-            self.may_chat(claims, is_over)?;
-            Ok(text)
-        });
-        let text = match checked {
+        let now = self.live.clock.now();
+        let checked = message::check(&send.message);
+        let text = match checked.and_then(|text| self.may_say(claims, &room, text, now)) {
             Ok(text) => text,
             Err(refused) => return Ok(Err(refused)),
         };
-        let (id, now) = (self.live.ids.uuid(), self.live.clock.now());
+        let id = self.live.ids.uuid();
         let name = claims.name.as_deref().unwrap_or(claims.subject.as_str());
-        let said = json!({
+        let mut said = json!({
             "type": "chat",
             "id": id,
             "viewer": {"id": claims.subject, "name": name, "role": claims.role},
             "message": text,
             "sent_at": now,
         });
+        let viewer = self.outbox.viewer_ref();
+        let hidden = viewer.is_some_and(|viewer| room.rules.is_hidden(viewer, now));
+        if hidden {
+            said = json!({"shadow": said});
+        }
         self.live.streams.bus.append(room.chat.channel(), &said).await.map_err(internal)?;
+        room.rules.said(claims.subject.clone(), now);
+        self.live.keeper.keep(ChatRecord {
+            id,
+            broadcast: room.broadcast,
+            seller: claims.seller.clone(),
+            viewer: claims.subject.clone(),
+            name: name.to_owned(),
+            role: claims.role,
+            message: text,
+            sent_at: now,
+            hidden,
+        });
         metrics::chat_message();
         Ok(Ok(json!({"id": id})))
     }
 
     /// Whether the viewer may say something now.
-    fn may_chat(&self, claims: &Claims, is_over: bool) -> Result<(), Refused> {
+    fn may_say(
+        &self,
+        claims: &Claims,
+        room: &Room,
+        text: String,
+        now: Timestamp,
+    ) -> Result<String, Refused> {
         if claims.anonymous {
             return Err(Refused::new("sign_in_required", "sign in to take part in the chat"));
         }
-        if is_over {
+        if room.is_over() {
             return Err(Refused::new("broadcast_ended", "the broadcast has ended"));
         }
         if is_staff(claims) {
-            return Ok(());
+            return Ok(text);
+        }
+        if let Some(viewer) = self.outbox.viewer_ref() {
+            room.rules.may_say((viewer, &claims.subject), &text, now)?;
         }
         self.live.rates.chat.check(claims).map_err(|wait| {
             Refused::new("rate_limited", "messages come too fast").retry_after(wait)
-        })
+        })?;
+        Ok(text)
     }
 
     async fn like(&self, claims: &Claims, like: &Like) -> Result<Result<Value, Refused>, Refusal> {

@@ -67,6 +67,10 @@ impl Session {
             return Err(Refusal::PermissionDenied);
         }
         tokio::time::timeout(ROOM_READY_WITHIN, room.ready()).await.map_err(internal)?;
+        let now = self.live.clock.now();
+        if self.outbox.viewer_ref().is_some_and(|viewer| room.rules.is_banned(viewer, now)) {
+            return Err(Refusal::PermissionDenied);
+        }
         Ok(room)
     }
 
@@ -87,7 +91,7 @@ impl Session {
                     (room.join(&self.outbox, after.as_ref(), now), Feed::Live(room.clone()))
                 }
                 Kind::Chat => {
-                    let about = serde_json::json!({});
+                    let about = room.rules.about();
                     let joined = room.chat.join(&self.outbox, after.as_ref(), about, now);
                     (joined, Feed::Chat(room.clone()))
                 }

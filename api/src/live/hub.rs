@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{BroadcastId, StreamKey};
-use domain::ports::{Audience, Clock, FeedBus, FeedPosition, History, PortError, SalesBoard};
+use domain::ports::{
+    Audience, Clock, EventReader, FeedBus, FeedPosition, History, PortError, SalesBoard,
+};
 use parking_lot::Mutex;
 use projections::viewer_feed::CHAT_MESSAGES_MAX;
+use projections::viewer_feed::chat::moderation_channel;
 use projections::viewer_feed::shape::{broadcast_state, spotlight_state};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::chat;
+use super::codes::Close;
 use super::likes::LIKE_COUNT;
 use super::limits::{LiveLimits, REPORTS_PER_WORD, ROOM_SPOTLIGHTS_MAX};
 use super::metrics;
@@ -27,6 +32,7 @@ pub struct Hub {
     bus: Arc<dyn FeedBus>,
     board: Arc<dyn SalesBoard>,
     clock: Arc<dyn Clock>,
+    reader: Arc<dyn EventReader>,
     limits: LiveLimits,
     node: String,
     rooms: Mutex<HashMap<BroadcastId, Arc<Room>>>,
@@ -40,11 +46,12 @@ impl Hub {
         bus: Arc<dyn FeedBus>,
         board: Arc<dyn SalesBoard>,
         clock: Arc<dyn Clock>,
+        reader: Arc<dyn EventReader>,
         (limits, node): (LiveLimits, String),
         tasks: TaskTracker,
         ended: CancellationToken,
     ) -> Self {
-        Self { bus, board, clock, limits, node, rooms: Mutex::default(), tasks, ended }
+        Self { bus, board, clock, reader, limits, node, rooms: Mutex::default(), tasks, ended }
     }
 
     /// A broadcast's room, opened where nobody watched yet; `None` where there is no such
@@ -99,11 +106,14 @@ impl Hub {
     async fn follow(&self, room: &Room) -> Result<(), PortError> {
         let mut patches = self.bus.subscribe(room.channel()).await?;
         let mut messages = self.bus.subscribe(room.chat.channel()).await?;
+        let mut orders = self.bus.subscribe(&moderation_channel(room.broadcast)).await?;
         self.fill(room).await?;
+        room.rules.learn(self.reader.as_ref(), room.broadcast).await?;
         self.bus.add(room.channel(), LIKE_COUNT, 0, room.count(LIKE_COUNT)).await?;
         room.chat.load(self.chat_history(room).await?, self.clock.now());
         room.load(self.bus.snapshot(room.channel()).await?);
         let mut times = Times::new(self.limits);
+        times.moderated();
         loop {
             tokio::select! {
                 () = self.ended.cancelled() => return Ok(()),
@@ -112,8 +122,21 @@ impl Hub {
                     times.changed();
                 }
                 message = messages.next() => {
-                    room.chat.take(&message?, self.clock.now())?;
+                    let message = message?;
+                    if let Some((viewer, at)) = chat::said(&message) {
+                        room.rules.said(viewer, at);
+                    }
+                    room.chat.take(&message, self.clock.now())?;
                     times.changed();
+                }
+                order = orders.next() => {
+                    order?;
+                    room.rules.learn(self.reader.as_ref(), room.broadcast).await?;
+                    times.moderated();
+                }
+                () = until(times.banned_at) => {
+                    times.banned_at = None;
+                    self.turn_out(room);
                 }
                 () = room.likes.came() => times.liked(),
                 () = until(times.flush_at) => {
@@ -135,6 +158,16 @@ impl Hub {
                     }
                     times.look_at = Instant::now() + self.limits.room_linger;
                 }
+            }
+        }
+    }
+
+    /// Closes the connections of whoever is banned.
+    fn turn_out(&self, room: &Room) {
+        let now = self.clock.now();
+        for outbox in room.watchers() {
+            if outbox.viewer_ref().is_some_and(|viewer| room.rules.is_banned(viewer, now)) {
+                outbox.close(Close::Forced);
             }
         }
     }
@@ -212,6 +245,7 @@ struct Times {
     flushed: Instant,
     flush_at: Option<Instant>,
     likes_at: Option<Instant>,
+    banned_at: Option<Instant>,
     report_at: Instant,
     look_at: Instant,
 }
@@ -224,6 +258,7 @@ impl Times {
             flushed: now,
             flush_at: None,
             likes_at: None,
+            banned_at: None,
             report_at: now,
             look_at: now + limits.room_linger,
         }
@@ -236,6 +271,10 @@ impl Times {
     fn flushed(&mut self) {
         self.flushed = Instant::now();
         self.flush_at = None;
+    }
+
+    fn moderated(&mut self) {
+        self.banned_at.get_or_insert_with(|| Instant::now() + self.limits.ban_grace);
     }
 
     fn liked(&mut self) {

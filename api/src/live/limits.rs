@@ -1,6 +1,6 @@
 //! Every limit of the sockets, by name.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// Bytes of one inbound message.
@@ -43,6 +43,12 @@ pub const CHAT_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 pub const CHAT_BURST: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// Calls of `like` of one viewer per second; as many may come at once.
 pub const LIKES_PER_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
+/// Viewers whose last message a room remembers, for slow mode.
+pub const CHAT_SPEAKERS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// Chat messages that wait to be kept.
+pub const CHAT_LOG_WAITING_MAX: usize = 10_000;
+/// Chat messages that are kept at once.
+pub const CHAT_LOG_AT_ONCE: usize = 200;
 /// Likes of one call.
 pub const LIKE_COUNT_MAX: u64 = 50;
 /// How often a node says who watches before its word runs out.
@@ -67,6 +73,8 @@ pub struct LiveLimits {
     pub room_window: Duration,
     /// How long likes are summed up before they are told.
     pub like_window: Duration,
+    /// How long whoever is banned stays, to be told.
+    pub ban_grace: Duration,
     /// How often a node says who watches a room.
     pub report_every: Duration,
     /// How long a room is kept that nobody watches.
@@ -87,6 +95,7 @@ impl Default for LiveLimits {
             write_within: Duration::from_secs(20),
             room_window: Duration::from_millis(50),
             like_window: Duration::from_millis(200),
+            ban_grace: Duration::from_millis(250),
             report_every: Duration::from_secs(2),
             room_linger: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),

@@ -23,6 +23,8 @@ pub const ROOM_RELOADS: &str = "onair_live_room_reloads_total";
 pub const CHAT_MESSAGES: &str = "onair_live_chat_messages_total";
 /// Chat messages that a viewer was not shown, for each viewer.
 pub const CHAT_SKIPPED: &str = "onair_live_chat_skipped_messages_total";
+/// Chat messages that could not be kept.
+pub const CHAT_LOG_LOST: &str = "onair_live_chat_log_lost_messages_total";
 /// Likes that were told.
 pub const LIKES: &str = "onair_live_likes_total";
 /// Calls that were refused, by code.
@@ -39,6 +41,7 @@ pub fn describe() {
     describe_counter!(RECOVERIES, "Recoveries of personal streams, by outcome");
     describe_counter!(CHAT_MESSAGES, "Chat messages taken");
     describe_counter!(CHAT_SKIPPED, "Chat messages that a viewer was not shown, for each viewer");
+    describe_counter!(CHAT_LOG_LOST, "Chat messages that could not be kept; alarm on any");
     describe_counter!(LIKES, "Likes told");
     describe_counter!(CALLS_REFUSED, "Calls refused, by code");
     describe_counter!(ROOM_RELOADS, "Rooms loaded again after their subscription had failed");
@@ -97,4 +100,8 @@ pub(super) fn likes(count: u64) {
 
 pub(super) fn call_refused(code: &'static str) {
     counter!(CALLS_REFUSED, "code" => code).increment(1);
+}
+
+pub(super) fn chat_log_lost(messages: u64) {
+    counter!(CHAT_LOG_LOST).increment(messages);
 }

@@ -10,6 +10,7 @@ mod feed;
 mod hub;
 mod likes;
 mod limits;
+mod log;
 mod message;
 pub mod metrics;
 mod origin;
@@ -19,19 +20,22 @@ mod protocol;
 mod rates;
 mod refused;
 mod room;
+mod rules;
 mod schema;
 mod session;
 mod socket;
 mod token;
 mod viewers;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
+use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{Clock, FeedBus, Ids, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,6 +45,7 @@ pub use limits::*;
 pub use token::{Claims, TokenError, TokenVerifier};
 
 use hub::Hub;
+use log::Keeper;
 use origin::Origins;
 use personal::Streams;
 use rates::Rates;
@@ -76,6 +81,10 @@ pub struct LiveParts {
     pub allowed_origins: Vec<String>,
     /// Orders, also those that the log has not decided.
     pub lookup: OrderLookup,
+    /// What was said.
+    pub chat_log: Arc<dyn ChatLog>,
+    /// How long what was said is kept.
+    pub chat_kept: TimeDelta,
     /// The node's name, one for each running process.
     pub node: String,
     /// The bounds.
@@ -92,6 +101,7 @@ pub struct LiveState {
     limits: LiveLimits,
     lookup: OrderLookup,
     rates: Rates,
+    keeper: Keeper,
     origins: Origins,
     viewers: Viewers,
     seats: Arc<Semaphore>,
@@ -109,10 +119,13 @@ impl LiveState {
             parts.bus.clone(),
             parts.board,
             parts.clock.clone(),
+            parts.lookup.reader.clone(),
             (parts.limits, parts.node),
             rooms.clone(),
             rooms_end.clone(),
         );
+        let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
+        rooms.spawn(work.run(rooms_end.clone()));
         let streams =
             Streams { bus: parts.bus, orders: parts.orders, pseudonyms: parts.pseudonyms };
         Arc::new(Self {
@@ -124,6 +137,7 @@ impl LiveState {
             limits: parts.limits,
             lookup: parts.lookup,
             rates: Rates::default(),
+            keeper,
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
             seats: Arc::new(Semaphore::new(parts.limits.connections)),

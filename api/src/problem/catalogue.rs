@@ -62,6 +62,7 @@ codes! {
     AlreadyConfirmed = "already_confirmed", CONFLICT, "The order is confirmed", "A confirmed order is paid; it can no longer be cancelled.";
     AlreadyEnded = "already_ended", CONFLICT, "The order has ended", "The order is failed, cancelled or refunded already.";
     AlreadyExists = "already_exists", CONFLICT, "It exists already", "The same id exists with other terms.";
+    LimitExceeded = "limit_exceeded", CONFLICT, "There are so many already", "A bound of what is kept for one broadcast is reached; `detail` names it.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large", "Bodies are bounded: 32 KiB for an order, 256 KiB elsewhere.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON", "Send `Content-Type: application/json`.";
     Invalid = "invalid", UNPROCESSABLE_ENTITY, "The request has bad fields", "`errors` names every bad field of the body by JSON pointer (RFC 6901), and of the query as `?name`.";

@@ -1,6 +1,7 @@
 //! The shapes of the contract, from the domain's views.
 
 mod broadcast;
+mod chat;
 mod order;
 pub mod requests;
 mod spotlight;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use broadcast::{BroadcastBody, BroadcastList, JoinBody, MetricsBody};
+pub use chat::{ChatBody, ChatLine, PinnedBody};
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
 pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};
 

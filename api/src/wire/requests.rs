@@ -143,3 +143,62 @@ pub struct NewOrder {
     /// The shop's own fields, at most 2 KiB.
     pub metadata: Option<Map<String, Value>>,
 }
+
+/// Something to be said to everybody.
+#[derive(Debug, ToSchema)]
+pub struct Announcement {
+    /// What.
+    #[schema(max_length = 500)]
+    pub message: String,
+}
+
+/// Something to be kept above the chat: one of both, or nothing to take away what is.
+#[derive(Debug, ToSchema)]
+pub struct Pin {
+    /// A chat message.
+    pub message_id: Option<Uuid>,
+    /// A text of its own.
+    #[schema(max_length = 500)]
+    pub message: Option<String>,
+}
+
+/// How often a viewer may say something.
+#[derive(Debug, ToSchema)]
+pub struct SlowMode {
+    /// Seconds between two messages; 0 for no such rule.
+    #[schema(minimum = 0, maximum = 3600, example = 10)]
+    pub seconds: u32,
+}
+
+/// How long a viewer may say nothing.
+#[derive(Debug, ToSchema)]
+pub struct Mute {
+    /// Seconds; for good where it is absent.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    pub seconds: Option<u32>,
+    /// Why; the viewer is told.
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+}
+
+/// How long a viewer may not come in.
+#[derive(Debug, ToSchema)]
+pub struct Ban {
+    /// Seconds; for good where it is absent.
+    #[schema(minimum = 1, maximum = 31_536_000)]
+    pub seconds: Option<u32>,
+    /// Why; the viewer is told, unless it is not to notice.
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+    /// Whether the viewer is not to notice.
+    #[schema(default = false)]
+    pub shadow: Option<bool>,
+}
+
+/// The words that viewers may not say.
+#[derive(Debug, ToSchema)]
+pub struct BannedWords {
+    /// All of them, at most 1,000 of at most 64 characters.
+    #[schema(max_items = 1000)]
+    pub words: Vec<String>,
+}

@@ -1,5 +1,7 @@
 //! Why a command to a broadcast is refused.
 
+use crate::limits::CHAT_SANCTIONS_MAX;
+
 /// A refusal; nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BroadcastError {
@@ -12,6 +14,9 @@ pub enum BroadcastError {
     /// The broadcast is over.
     #[error("the broadcast has ended")]
     Ended,
+    /// So many viewers are muted or banned already.
+    #[error("no more than {CHAT_SANCTIONS_MAX} viewers of a broadcast are muted or banned")]
+    TooManySanctions,
 }
 
 impl BroadcastError {
@@ -21,6 +26,7 @@ impl BroadcastError {
             Self::NotFound => "not_found",
             Self::Exists => "already_exists",
             Self::Ended => "broadcast_ended",
+            Self::TooManySanctions => "limit_exceeded",
         }
     }
 }

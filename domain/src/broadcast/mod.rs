@@ -1,5 +1,6 @@
 //! One live show: scheduled → live → ended.
 
+mod chat;
 mod command;
 mod error;
 mod event;
@@ -8,7 +9,8 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-pub use command::BroadcastCommand;
+pub use chat::{ChatMode, ChatRules, Pinned, Sanction, Until};
+pub use command::{BroadcastCommand, ChatAction, Target};
 pub use error::BroadcastError;
 pub use event::BroadcastEvent;
 
@@ -42,6 +44,9 @@ pub struct Broadcast {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The rules of its chat.
+    #[serde(default)]
+    pub chat: ChatRules,
 }
 
 /// What was announced.
@@ -84,9 +89,10 @@ impl Broadcast {
             (BroadcastCommand::StartBroadcast, BroadcastStatus::Scheduled) => {
                 Ok(vec![BroadcastEvent::BroadcastStarted { broadcast_id, at }])
             }
-            (BroadcastCommand::StartBroadcast, BroadcastStatus::Ended) => {
-                Err(BroadcastError::Ended)
-            }
+            (
+                BroadcastCommand::StartBroadcast | BroadcastCommand::ModerateChat { .. },
+                BroadcastStatus::Ended,
+            ) => Err(BroadcastError::Ended),
             (
                 BroadcastCommand::EndBroadcast { reason },
                 BroadcastStatus::Scheduled | BroadcastStatus::Live,
@@ -95,6 +101,10 @@ impl Broadcast {
                 at,
                 personal: Personal::text(reason.clone()),
             }]),
+            (BroadcastCommand::ModerateChat { action }, _) => {
+                let decided = self.chat.decide(broadcast_id, action, context)?;
+                Ok(decided.into_iter().collect())
+            }
             _ => Ok(vec![]),
         }
     }
@@ -149,6 +159,7 @@ impl Broadcast {
                 self.status = BroadcastStatus::Ended;
                 self.ended_at = Some(*at);
             }
+            fact => self.chat.apply(fact),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! undefined state: dropping a future means *unknown*, never *half done*.
 
 mod accepted_orders;
+mod chat_log;
 mod clock;
 mod command_log;
 mod event_log;
@@ -15,6 +16,7 @@ mod sales_board;
 mod stock_gate;
 
 pub use accepted_orders::AcceptedOrders;
+pub use chat_log::{ChatLog, ChatRecord};
 pub use clock::{Clock, Ids};
 pub use command_log::{AppendError, CommandConsumer, CommandLog, ConsumerEvent, Delivered};
 pub use event_log::{EventLog, EventPublisher, EventSubscription};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{OrderBook, PortError, SalesBoard};
+use domain::ports::{ChatLog, OrderBook, PortError, SalesBoard};
 use sqlx::postgres::PgPoolOptions;
 
 use super::checkpoint::unreachable_as;
 use super::sqlite;
+use crate::chat_log::{PostgresChatLog, SqliteChatLog};
 use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
 use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
 
@@ -23,6 +24,8 @@ pub struct ReadModels {
     pub orders: Arc<dyn OrderBook>,
     /// Broadcasts, spotlights and what they sold.
     pub board: Arc<dyn SalesBoard>,
+    /// What was said in chats; no read model, beside them in the database.
+    pub chat: Arc<dyn ChatLog>,
 }
 
 /// Opens the read models of a migrated database: `sqlite://FILE` or `postgres://…`.
@@ -35,7 +38,8 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             let pool = sqlite::open(database).await?;
             Ok(ReadModels {
                 orders: Arc::new(SqliteOrderBook::new(pool.clone())),
-                board: Arc::new(SqliteSalesBoard::new(pool)),
+                board: Arc::new(SqliteSalesBoard::new(pool.clone())),
+                chat: Arc::new(SqliteChatLog::new(pool)),
             })
         }
         Some("postgres" | "postgresql") => {
@@ -47,7 +51,8 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
                 .map_err(unreachable_as("read models"))?;
             Ok(ReadModels {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
-                board: Arc::new(PostgresSalesBoard::new(pool)),
+                board: Arc::new(PostgresSalesBoard::new(pool.clone())),
+                chat: Arc::new(PostgresChatLog::new(pool)),
             })
         }
         _ => Err(PortError::unavailable(

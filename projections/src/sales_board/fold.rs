@@ -18,11 +18,7 @@ use domain::views::{BroadcastView, Inventory, SpotlightView};
 /// The broadcast whose view an event may change.
 pub const fn broadcast_of(event: &Event) -> Option<BroadcastId> {
     match event {
-        Event::Broadcast(
-            BroadcastEvent::BroadcastScheduled { broadcast_id, .. }
-            | BroadcastEvent::BroadcastStarted { broadcast_id, .. }
-            | BroadcastEvent::BroadcastEnded { broadcast_id, .. },
-        ) => Some(*broadcast_id),
+        Event::Broadcast(event) => Some(event.broadcast_id()),
         Event::Spotlight(_) | Event::Reservation(_) | Event::Order(_) => None,
     }
 }
@@ -50,7 +46,6 @@ pub fn fold_broadcast(
         return Some(view);
     }
     match event {
-        BroadcastEvent::BroadcastScheduled { .. } => {}
         BroadcastEvent::BroadcastStarted { at, .. } => {
             view.status = BroadcastStatus::Live;
             view.started_at = Some(*at);
@@ -59,6 +54,8 @@ pub fn fold_broadcast(
             view.status = BroadcastStatus::Ended;
             view.ended_at = Some(*at);
         }
+        // the chat is no part of the view
+        _ => {}
     }
     view.position = recorded.position;
     Some(view)

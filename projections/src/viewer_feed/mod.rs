@@ -1,6 +1,7 @@
 //! What viewers see: events folded into room states and personal streams, and the bus that carries
 //! them to the sockets.
 
+pub mod chat;
 mod limits;
 mod memory_bus;
 mod merge;

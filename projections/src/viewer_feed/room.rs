@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::broadcast::ChatMode;
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
 use domain::ids::{BroadcastId, Sku};
@@ -26,12 +27,18 @@ pub struct RoomPart {
     pub(super) shown_in: Option<String>,
     moved: BTreeSet<Sku>,
     has_turned: bool,
+    mode: ChatMode,
 }
 
 impl RoomPart {
     /// The position of the last event that was taken in.
     pub const fn applied(&self) -> Position {
         self.applied
+    }
+
+    /// Who may say something in the chat, and how often.
+    pub const fn mode(&self) -> ChatMode {
+        self.mode
     }
 
     /// Takes an event in; one that was taken in before changes nothing.
@@ -41,6 +48,9 @@ impl RoomPart {
             self.spotlight = fold_spotlight(self.spotlight.take(), recorded);
             self.applied = recorded.position;
             self.moved.extend(ledger_deltas(&recorded.event).into_iter().map(|delta| delta.sku));
+            if let Event::Broadcast(event) = &recorded.event {
+                self.mode.apply(event);
+            }
             self.has_turned |= matches!(recorded.event, Event::Spotlight(_));
         }
     }

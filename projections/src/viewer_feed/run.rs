@@ -16,9 +16,10 @@ use lru::LruCache;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::FEED_KEPT;
+use super::chat::{Notices, moderation_channel, notices};
+use super::limits::{CHAT_KEPT, FEED_KEPT};
 use super::room::RoomPart;
-use super::shape::{live_channel, order_message, user_channel};
+use super::shape::{chat_channel, live_channel, order_message, user_channel};
 use crate::metrics;
 use crate::order_book::{fold, order_of};
 
@@ -145,6 +146,7 @@ impl ViewerFeed {
             for recorded in missing.iter().chain([recorded]) {
                 // The stream first: were it to fail, the gap would be found again.
                 self.push_order(recorded).await?;
+                self.push_chat(recorded).await?;
                 if let Some(part) = self.parts.get_mut(&recorded.key) {
                     part.apply(recorded);
                 }
@@ -245,6 +247,30 @@ impl ViewerFeed {
         }
         self.orders.put(order, view);
         Ok(())
+    }
+
+    /// Tells what moderators did: the viewer first, then everybody, then the nodes, which act on it.
+    async fn push_chat(&mut self, recorded: &Recorded) -> Result<(), PortError> {
+        let Event::Broadcast(event) = &recorded.event else { return Ok(()) };
+        if !event.is_about_chat() {
+            return Ok(());
+        }
+        let mut mode = self.parts.get(&recorded.key).map(RoomPart::mode).unwrap_or_default();
+        mode.apply(event);
+        let age = self.clock.now().signed_duration_since(recorded.recorded_at);
+        let age = age.to_std().unwrap_or_default();
+        let (key, position) = (recorded.key, recorded.position);
+        let Notices { chat, personal } = notices(event, mode);
+        if let Some((viewer, message)) = personal.filter(|_| age < FEED_KEPT) {
+            let channel = user_channel(&recorded.metadata.seller, &viewer);
+            self.bus.push(&channel, key, position, &message).await?;
+        }
+        if let Some(message) = chat.filter(|_| age < CHAT_KEPT) {
+            let channel = chat_channel(event.broadcast_id());
+            self.bus.push(&channel, key, position, &message).await?;
+        }
+        let nodes = moderation_channel(event.broadcast_id());
+        self.bus.push(&nodes, key, position, &json!({"position": position})).await
     }
 
     /// The order before an event: as remembered, or folded from its streams.

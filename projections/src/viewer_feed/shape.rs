@@ -144,7 +144,7 @@ pub fn difference(before: &Value, after: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-fn put(json: &mut Value, name: &str, value: Option<&impl Serialize>) {
+pub(super) fn put(json: &mut Value, name: &str, value: Option<&impl Serialize>) {
     let encoded = value.and_then(|value| serde_json::to_value(value).ok());
     if let (Some(members), Some(encoded)) = (json.as_object_mut(), encoded) {
         members.insert(name.to_owned(), encoded);

@@ -214,6 +214,11 @@ impl Chat {
         self.state.lock().watchers.retain(|watcher| watcher.as_ptr() != leaving);
     }
 
+    /// Who watches.
+    pub fn watchers(&self) -> Vec<Arc<Outbox>> {
+        self.state.lock().watchers.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Closes the chat if nobody watches it.
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
@@ -290,6 +295,14 @@ impl Entry {
         let message = push.and_then(|push| push.publication.as_ref());
         message.map_or(0, |message| message.data.len())
     }
+}
+
+/// Who said something, and when, if a viewer did.
+pub fn said(message: &FeedMessage) -> Option<(ViewerId, Timestamp)> {
+    let said = message.data.get("shadow").unwrap_or(&message.data);
+    let text = |pointer| said.pointer(pointer).and_then(Value::as_str);
+    let viewer = text("/viewer/id").filter(|_| text("/type") == Some("chat"))?;
+    Some((ViewerId::try_new(viewer).ok()?, text("/sent_at")?.parse().ok()?))
 }
 
 /// A subscription as it begins now: all that was missed, or the last messages.

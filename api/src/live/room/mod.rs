@@ -21,6 +21,7 @@ use super::limits::ROOM_PATCHES_MAX;
 use super::metrics;
 use super::outbox::Outbox;
 use super::protocol::{self, publication, subscribed};
+use super::rules::Rules;
 use super::schema::{Publication, SubscribeResult};
 
 /// The member of the state that a snapshot gets anew.
@@ -88,6 +89,8 @@ pub struct Room {
     pub seller: SellerId,
     /// Its chat.
     pub chat: Chat,
+    /// The rules of its chat.
+    pub rules: Rules,
     /// The likes that were not told yet.
     pub likes: Likes,
     state: Mutex<State>,
@@ -102,6 +105,7 @@ impl Room {
             broadcast,
             seller,
             chat: Chat::new(broadcast),
+            rules: Rules::default(),
             likes: Likes::default(),
             state: Mutex::default(),
             loaded: watch::Sender::new(false),
@@ -218,6 +222,15 @@ impl Room {
         let viewers: BTreeSet<_> = watchers.iter().filter_map(|outbox| outbox.subject()).collect();
         let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Audience { clients: count(watchers.len()), viewers: count(viewers.len()) }
+    }
+
+    /// Everybody who watches the state or the chat here.
+    pub fn watchers(&self) -> Vec<Arc<Outbox>> {
+        let state = self.state.lock();
+        let mut watchers: Vec<_> = state.watchers.iter().filter_map(Weak::upgrade).collect();
+        drop(state);
+        watchers.extend(self.chat.watchers());
+        watchers
     }
 
     /// Who watches at all nodes, as was said last.
