@@ -80,6 +80,11 @@ async fn people_talk_like_and_are_counted() {
 }
 
 #[tokio::test]
+async fn what_a_moderator_does_is_seen_at_once() {
+    play("moderation").await;
+}
+
+#[tokio::test]
 async fn a_small_phone_scrolls_one_way_only() {
     play("phone").await;
 }

@@ -93,7 +93,7 @@ export class Chat {
     const role = ['host', 'moderator'].includes(viewer.role) ? t(`chat_${viewer.role}`) : null;
     return element(
       'li',
-      { className: viewer.id && viewer.id === this.#session.viewer ? 'mine' : '' },
+      { className: viewer.id && viewer.id === this.#session.viewer ? 'mine' : '', 'data-message': message.id },
       element('b', {}, viewer.name || viewer.id || t('chat_guest')),
       role && element('span', { className: 'role' }, role),
       sentAt && element('time', { dateTime: sentAt }, timeOfDay(sentAt)),
