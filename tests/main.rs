@@ -12,6 +12,7 @@
 mod api;
 mod arrows;
 mod books;
+mod browser;
 mod feed;
 mod flow;
 mod gate;

@@ -13,6 +13,7 @@ use crate::auth::Auth;
 use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
+use crate::pages::PageSettings;
 use crate::webhooks::{AddressRule, SecretKey};
 
 /// The parts that an api process is made of.
@@ -55,6 +56,8 @@ pub struct App {
     pub readiness: Arc<Readiness>,
     /// The public address of the sockets, such as `wss://live.example`; else the request's host.
     pub public_url: Option<String>,
+    /// What the viewer page is told.
+    pub page: PageSettings,
 }
 
 impl std::fmt::Debug for App {

@@ -13,6 +13,11 @@ need_command() {
     command -v "$command" >/dev/null || need_package "$package"
 }
 
+# The viewer page is tested in Korean too.
+need_korean_font() {
+    [[ -n $(fc-list :lang=ko family 2>/dev/null) ]] || need_package fonts-nanum
+}
+
 as_root() {
     if ((EUID == 0)); then
         "$@"

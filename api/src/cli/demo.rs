@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use commands::clock::SystemClock;
 use domain::actor::Role;
@@ -24,6 +25,12 @@ use crate::demo::{
 
 /// How long the demo's tokens are valid, in seconds.
 const TOKEN_SECONDS: i64 = 8 * 3_600;
+/// How long a person has to open the viewer page before the sale; none where nobody stays.
+const OPENS_AFTER: Duration = Duration::from_secs(15);
+/// Longest hesitation of a viewer where somebody watches the sale.
+const HESITATION: Duration = Duration::from_secs(20);
+/// The same, where nobody does.
+const HESITATION_ONCE: Duration = Duration::from_secs(3);
 /// Where the demo listens if nobody else does.
 const LISTEN: &str = "127.0.0.1:8080";
 /// Where the demo's probes and metrics listen if nobody else does.
@@ -107,6 +114,10 @@ async fn play(
     introduce(&base, running, &host_token, &curl_token);
     let viewer_sign = sign.clone();
     let (curl_base, token) = (base.clone(), curl_token.clone());
+    let (page_base, page_token) = (base.clone(), curl_token);
+    let (opens_after, hesitation) =
+        if args.once { (Duration::ZERO, HESITATION_ONCE) } else { (OPENS_AFTER, HESITATION) };
+    let wait = opens_after.div_f64(args.pace);
     let show = Show {
         base,
         socket: format!("ws://{listen}/connection/websocket"),
@@ -115,6 +126,17 @@ async fn play(
         viewers: args.viewers,
         units: args.units,
         pace: args.pace,
+        opens_after,
+        hesitation,
+        on_live: Box::new(move |broadcast| {
+            eprintln!("  viewer page    {page_base}/watch/{broadcast}#token={page_token}\n");
+            if !wait.is_zero() {
+                eprintln!(
+                    "Open the viewer page: the sale begins in {:.0} s.\n",
+                    wait.as_secs_f64()
+                );
+            }
+        }),
         on_open: Box::new(move |_, spotlight| {
             eprintln!("{}\n", curl(&curl_base, &token, spotlight));
         }),
@@ -153,7 +175,7 @@ fn introduce(base: &str, running: &Running, host: &str, viewer: &str) {
     eprintln!("  documentation  {base}/docs");
     eprintln!("  metrics        http://{}/metrics", running.ops());
     eprintln!("  host token     {host}");
-    eprintln!("  viewer token   {viewer}\n");
+    eprintln!("  viewer token   {viewer}");
 }
 
 fn curl(base: &str, token: &str, spotlight: &str) -> String {
@@ -176,13 +198,13 @@ fn told(summary: &Summary, units: u32) -> String {
          answered in {:.1} ms (median), {:.1} ms (p99)\n",
         summary.viewers,
         summary.sold,
-        std::time::Duration::from_millis(summary.sold_out_after_ms).as_secs_f64(),
+        Duration::from_millis(summary.sold_out_after_ms).as_secs_f64(),
         summary.accepted,
         summary.confirmed,
         summary.failed,
         summary.refused,
-        std::time::Duration::from_micros(summary.answer_p50_us).as_secs_f64() * 1_000.0,
-        std::time::Duration::from_micros(summary.answer_p99_us).as_secs_f64() * 1_000.0,
+        Duration::from_micros(summary.answer_p50_us).as_secs_f64() * 1_000.0,
+        Duration::from_micros(summary.answer_p99_us).as_secs_f64() * 1_000.0,
     )
 }
 

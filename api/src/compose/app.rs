@@ -21,6 +21,7 @@ use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::ordering::OrderLookup;
+use crate::pages::PageSettings;
 use crate::state::App;
 use crate::webhooks::{AddressRule, SecretKey};
 
@@ -50,6 +51,15 @@ impl Around<'_> {
 
     fn pseudonyms(&self) -> PseudonymKey {
         PseudonymKey::from_secret(self.secrets.installation.expose_secret())
+    }
+
+    fn page(&self) -> PageSettings {
+        PageSettings {
+            payments: self.config.payments.clone(),
+            public_url: self.config.public_url.clone(),
+            frame_ancestors: self.config.allowed_origins.clone(),
+            video_url: self.config.watch.video_url.clone(),
+        }
     }
 
     pub(super) fn app(&self, parts: &Parts, auth: &Arc<Auth>) -> (Arc<App>, ReceiptsWorker) {
@@ -87,6 +97,7 @@ impl Around<'_> {
             tasks: TaskTracker::new(),
             readiness: Arc::clone(&self.readiness),
             public_url: self.config.public_url.clone(),
+            page: self.page(),
         };
         (Arc::new(app), worker)
     }

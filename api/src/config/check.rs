@@ -107,6 +107,9 @@ impl Config {
                 "allowed_origins: {origin:?} is no origin such as https://a.example"
             ));
         }
+        if let Some(video) = self.watch.video_url.as_deref().filter(|url| !is_web_address(url)) {
+            return mix(format!("watch.video_url: {video:?} is no http or https address"));
+        }
         Ok(())
     }
 
@@ -178,9 +181,25 @@ fn is_origin(origin: &str) -> bool {
         || url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin)
 }
 
+fn is_web_address(address: &str) -> bool {
+    url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_video_is_at_a_web_address() {
+        let with = |url: &str| {
+            let mut config = Config::default();
+            config.watch.video_url = Some(url.to_owned());
+            config.check().is_ok()
+        };
+        assert!(with("https://cdn.example/{broadcast}.m3u8"));
+        assert!(!with("javascript:alert(1)"));
+        assert!(!with("cdn.example/{broadcast}.m3u8"));
+    }
 
     fn cluster() -> Config {
         Config {

@@ -113,6 +113,8 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// HTTP.
     pub http: HttpConfig,
+    /// The viewer page.
+    pub watch: WatchConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -217,6 +219,14 @@ impl Default for HttpConfig {
     }
 }
 
+/// The viewer page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchConfig {
+    /// Where the video of a broadcast is; `{broadcast}` stands for its id.
+    pub video_url: Option<String>,
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -254,6 +264,7 @@ impl Default for Config {
             chat: ChatConfig::default(),
             webhooks: WebhooksConfig::default(),
             http: HttpConfig::default(),
+            watch: WatchConfig::default(),
             log: LogConfig::default(),
         }
     }

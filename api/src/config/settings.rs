@@ -191,6 +191,13 @@ pub const SETTINGS: &[Setting] = &[
         Number,
         "How long the shutdown waits for answers.",
     ),
+    optional(
+        "watch.video_url",
+        "ONAIR_WATCH_VIDEO_URL",
+        Text,
+        "https://cdn.example/live/{broadcast}.m3u8",
+        "The video of a broadcast on the viewer page, as a browser plays it; {broadcast} stands for its id.",
+    ),
     setting("log.filter", "ONAIR_LOG", Text, "Which lines are logged, such as info or api=debug."),
     setting("log.format", "ONAIR_LOG_FORMAT", Text, "json, pretty, or auto: pretty on a terminal."),
 ];

@@ -58,7 +58,7 @@ impl Screen {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(u64::from(units));
             let style = ProgressStyle::with_template(
-                "  {elapsed_precise} [{bar:40.cyan/blue}] {pos}/{len} sold  {msg}",
+                "  {elapsed_precise} [{bar:30.cyan/blue}] {pos}/{len} sold  {msg}",
             );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
@@ -77,6 +77,14 @@ impl Screen {
     /// The sale is on from now.
     pub fn open(&mut self) {
         self.opened = Instant::now();
+    }
+
+    /// Lets somebody else print; the line that lives comes back below.
+    pub fn aside(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
     }
 
     /// What was counted so far.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use commands::clock::SystemClock;
+use domain::ports::Clock as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -17,8 +20,10 @@ use super::viewer::{Part, Report};
 
 /// Reports that wait for the screen at most.
 const REPORTS_MAX: usize = 4_096;
-/// Longest hesitation before the first press, at pace 1.
-const HESITATION_MS_MAX: u64 = 3_000;
+/// How long the viewers may take to see the offer open once its time has come.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// The pause between two looks at whether the offer is open.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the sale may take until the last unit is sold.
 const SOLD_OUT_WITHIN: Duration = Duration::from_mins(3);
 /// How long the viewers may take to connect.
@@ -31,6 +36,8 @@ const SEED: u64 = 1;
 
 /// Makes a token from its subject.
 pub type TokenOf = Box<dyn Fn(&str) -> anyhow::Result<String> + Send + Sync>;
+/// Is told of the broadcast.
+pub type OnLive = Box<dyn Fn(&str) + Send + Sync>;
 /// Is told of the broadcast and the spotlight.
 pub type OnOpen = Box<dyn Fn(&str, &str) + Send + Sync>;
 
@@ -50,6 +57,12 @@ pub struct Show {
     pub units: u32,
     /// How much faster than the script.
     pub pace: f64,
+    /// How long until the offer opens, at pace 1: time for a person to open the viewer page.
+    pub opens_after: Duration,
+    /// Longest hesitation of a viewer before the first press, at pace 1.
+    pub hesitation: Duration,
+    /// Told once the broadcast is live.
+    pub on_live: OnLive,
     /// Told once the spotlight is open: its id and the broadcast's.
     pub on_open: OnOpen,
 }
@@ -61,7 +74,8 @@ pub struct Show {
 pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary> {
     let client = Shop::try_new(show.base.clone(), show.host_token.clone())?;
     let broadcast = prepare(&client).await?;
-    let spotlight = spotlight(&client, &broadcast, show.units).await?;
+    (show.on_live)(&broadcast);
+    let spotlight = spotlight(&client, &broadcast, &show).await?;
     let mut screen = Screen::try_new(show.units)?;
     let (sender, mut reports) = mpsc::channel(REPORTS_MAX);
     let gate = Arc::new(Semaphore::new(0));
@@ -76,7 +90,7 @@ pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary>
             spotlight: spotlight.clone(),
             method: method(random.random_range(0..20)),
             buys_again: show.units.saturating_mul(2) > show.viewers,
-            hesitation: hesitation(random.random_range(0..HESITATION_MS_MAX), show.pace),
+            hesitation: show.hesitation.mul_f64(random.random_range(0.0..1.0) / show.pace),
             shop: client.clone(),
             reports: sender.clone(),
             opened: gate.clone(),
@@ -101,10 +115,6 @@ fn method(twentieth: u32) -> &'static str {
     METHODS.iter().find(|(below, _)| twentieth < *below).map_or("sim_ok", |(_, name)| name)
 }
 
-fn hesitation(millis: u64, pace: f64) -> Duration {
-    Duration::from_millis(millis).div_f64(pace)
-}
-
 async fn prepare(shop: &Shop) -> anyhow::Result<String> {
     let body = json!({"title": "Friday night show", "currency": "KRW"});
     let broadcast = shop.host("/v1/broadcasts", "demo-broadcast", &body).await?;
@@ -113,23 +123,41 @@ async fn prepare(shop: &Shop) -> anyhow::Result<String> {
     Ok(id)
 }
 
-async fn spotlight(shop: &Shop, broadcast: &str, units: u32) -> anyhow::Result<String> {
-    let body = json!({
+async fn spotlight(client: &Shop, broadcast: &str, show: &Show) -> anyhow::Result<String> {
+    let mut body = json!({
         "product": {
             "id": "lamp", "name": "Ceramic lamp",
             "original_price": {"minor": 39_900, "currency": "KRW"},
         },
         "live_price": {"minor": 19_900, "currency": "KRW"},
-        "skus": [{"sku": SKU, "name": "Ivory", "limited_quantity": units}],
+        "skus": [{"sku": SKU, "name": "Ivory", "limited_quantity": show.units}],
         "hold_seconds": 30,
     });
+    if !show.opens_after.is_zero() {
+        let opens_at = SystemClock.now() + show.opens_after.div_f64(show.pace);
+        if let Some(members) = body.as_object_mut() {
+            members.insert("opens_at".to_owned(), json!(opens_at));
+        }
+    }
     let path = format!("/v1/broadcasts/{broadcast}/products/spotlight");
-    text(&shop.host(&path, "demo-spotlight", &body).await?, "/id")
+    text(&client.host(&path, "demo-spotlight", &body).await?, "/id")
 }
 
 fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
     let found = value.pointer(pointer).and_then(Value::as_str);
     Ok(found.with_context(|| format!("no {pointer} in {value}"))?.to_owned())
+}
+
+/// Waits until the offer is open.
+async fn open(shop: &Shop, spotlight: &str, token: &str) -> anyhow::Result<()> {
+    let path = format!("/v1/spotlights/{spotlight}");
+    loop {
+        let answer = shop.call(Method::GET, &path, token, None, None).await?;
+        if answer.body.get("status").and_then(Value::as_str) == Some("open") {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Opens the sale once all watch, changes the price at half time, ends the show when all is sold.
@@ -152,7 +180,11 @@ async fn play(
     tokio::time::timeout(CONNECTED_WITHIN, connecting)
         .await
         .context("the viewers did not connect in time")??;
-    (show.on_open)(broadcast, spotlight);
+    let within = OPEN_WITHIN.saturating_add(show.opens_after.div_f64(show.pace));
+    tokio::time::timeout(within, open(client, spotlight, &show.host_token))
+        .await
+        .context("the offer did not open in time")??;
+    screen.aside(|| (show.on_open)(broadcast, spotlight));
     screen.open();
     gate.add_permits(usize::try_from(show.viewers).unwrap_or(Semaphore::MAX_PERMITS));
     let half = i64::from(show.units / 2);

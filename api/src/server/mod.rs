@@ -15,6 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use self::layers::wrap;
 use crate::openapi;
+use crate::pages;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
@@ -29,6 +30,7 @@ pub fn router(app: &Arc<App>, limits: &HttpLimits) -> Router {
     let routes = routes
         .with_state(Arc::clone(app))
         .merge(docs)
+        .merge(pages::router(&app.page))
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) });
     wrap(routes, Arc::clone(&app.ids), limits)

@@ -84,6 +84,9 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
         "per_viewer_limit": spotlight.per_viewer_limit,
         "hold_seconds": spotlight.hold_seconds,
         "inventory": inventory,
+        "created_at": spotlight.created_at,
+        "opened_at": spotlight.opened_at,
+        "closed_at": spotlight.closed_at,
     });
     put(&mut json, "reference", spotlight.reference.as_ref());
     put(&mut json, "metadata", spotlight.metadata.as_ref());
