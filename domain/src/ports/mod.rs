@@ -11,6 +11,7 @@ mod event_store;
 mod feed_bus;
 mod order_book;
 mod payment_gateway;
+mod row_reader;
 mod sales_board;
 mod stock_gate;
 
@@ -25,6 +26,7 @@ pub use event_store::{
 pub use feed_bus::{FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot};
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
+pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{
     Applied, Entry, EntryState, GateOffer, GateSnapshot, GateView, Loaded, Narrow, Narrowed,

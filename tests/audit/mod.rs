@@ -1,0 +1,6 @@
+//! The audit tools, as a program and as a library, on both stores and on exported files.
+
+mod exports;
+mod orders;
+mod program;
+mod show;
