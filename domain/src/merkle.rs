@@ -268,16 +268,16 @@ mod tests {
     fn a_frontier_has_the_root_of_its_tree_and_every_path_leads_there() {
         let mut frontier = Frontier::default();
         assert_eq!((frontier.root(), frontier.is_empty()), (Hash::empty(), true));
-        for (index, leaf) in leaves(40).into_iter().enumerate() {
+        for (count, leaf) in (1_u8..).zip(leaves(40)) {
             frontier.push(leaf);
-            let all = leaves(u8::try_from(index + 1).unwrap());
+            let (all, size) = (leaves(count), u64::from(count));
             assert_eq!(frontier.root(), root(&all));
-            assert_eq!(frontier.len(), all.len() as u64);
+            assert_eq!(frontier.len(), size);
             let (root, paths) = tree(&all);
-            for (place, leaf) in all.iter().enumerate() {
-                assert_eq!(path(&all, place), paths[place]);
-                let size = all.len() as u64;
-                assert_eq!(climbed(*leaf, place as u64, size, &paths[place]), Some(root));
+            for ((place, leaf), proof) in all.iter().enumerate().zip(&paths) {
+                assert_eq!(path(&all, place), *proof);
+                let place = u64::try_from(place).unwrap();
+                assert_eq!(climbed(*leaf, place, size, proof), Some(root));
             }
         }
     }

@@ -131,7 +131,9 @@ pub async fn import(
         let page = from.rows(last, IMPORT_PAGE_ROWS).await?;
         let Some(end) = page.last().map(|row| row.position) else { break };
         sink.insert(&page).await.map_err(refused(last))?;
-        page.iter().for_each(|row| derived.take(row));
+        for row in &page {
+            derived.take(row);
+        }
         events += u64::try_from(page.len()).unwrap_or(0);
         last = end;
         progress(last);

@@ -3,9 +3,11 @@
 //! [`verify`] reads the log once, in pages, with memory for what is open only, and checks the
 //! invariants of [`domain::invariants`] at every position; where a gate or an order book is at hand,
 //! it compares them with the fold of the log as well. [`timeline`], [`trace`] and [`why`] answer
-//! questions about one order. Nothing here can write, and no provider can be called: no type in this
+//! questions about one order, [`state_at`], [`diff`] and [`bisect`] about a moment. Nothing here can write, and no provider can be called: no type in this
 //! module has a way to either.
 
+mod at;
+mod bisect;
 pub mod export;
 mod gate_check;
 mod order_log;
@@ -13,6 +15,7 @@ mod orders_check;
 mod pages;
 mod render;
 mod report;
+mod state;
 mod stock_at;
 mod timeline;
 mod trace;
@@ -20,9 +23,15 @@ mod verify;
 mod why;
 mod why_words;
 
+pub use at::{Change, Diff, When, diff, render_diff, render_state, state_at};
+pub use bisect::{BisectError, Bisected, Hit, PREDICATE_CHARS_MAX, Predicate, bisect};
 pub use order_log::AskError;
 pub use render::render_human;
 pub use report::{Head, InvariantReport, Report, Verdict};
+pub use state::{
+    BroadcastState, OrderCounts, OrderState, Scope, SkuState, SpotlightState, State, StateFold,
+    ViewerState,
+};
 pub use stock_at::{Holder, SoldOut, StockOf};
 pub use timeline::{Hop, Timeline, render_timeline, timeline};
 pub use trace::{

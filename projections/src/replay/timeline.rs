@@ -193,7 +193,7 @@ fn said(event: &Event) -> String {
         Event::Order(OrderEvent::OrderAccepted { accepted }) => {
             let units: u32 = accepted.lines.iter().map(|line| line.quantity.get()).sum();
             let total = accepted.total;
-            format!("{units} units for {} {}", total.minor, total.currency.code())
+            format!("{} for {} {}", units_in_words(units), total.minor, total.currency.code())
         }
         Event::Order(
             OrderEvent::OrderFailed { reason, .. } | OrderEvent::OrderCancelled { reason, .. },
@@ -206,6 +206,11 @@ fn said(event: &Event) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// A number of units.
+pub(super) fn units_in_words(units: u32) -> String {
+    if units == 1 { "1 unit".to_owned() } else { format!("{units} units") }
 }
 
 /// A time as people read it.
@@ -234,15 +239,9 @@ pub fn render_timeline(timeline: &Timeline) -> String {
     );
     for hop in &timeline.hops {
         let at = hop.position.map(|at| format!("at {at}")).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "{}  {:>12}  {:<8} {:<22} {}",
-            clock(hop.at),
-            seconds(hop.after_us),
-            at,
-            hop.hop,
-            hop.detail
-        );
+        let (time, after) = (clock(hop.at), seconds(hop.after_us));
+        let line = format!("{time}  {after:>12}  {at:<8} {:<22} {}", hop.hop, hop.detail);
+        let _ = writeln!(text, "{}", line.trim_end());
         let mut more = |what: &str, detail: &str| {
             let _ = writeln!(text, "{:>48} {what:<9} {detail}", "");
         };

@@ -88,7 +88,9 @@ pub async fn why(reader: &dyn EventReader, order: OrderId) -> Result<Why, AskErr
         if page.is_empty() {
             break;
         }
-        page.iter().for_each(|event| stock.take(event));
+        for event in &page {
+            stock.take(event);
+        }
     }
     let own = (accepted.admission.epoch, accepted.admission.number);
     let mut before = stock.holders();

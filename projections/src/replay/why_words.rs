@@ -6,7 +6,7 @@ use std::str::FromStr;
 use domain::order::OrderReason;
 use domain::views::OrderStatus;
 
-use super::timeline::clock;
+use super::timeline::{clock, units_in_words};
 use super::why::{Why, WhyViewer};
 
 /// Buyers before this one that are spelled out.
@@ -97,8 +97,8 @@ fn tell(text: &mut String, why: &Why, language: Language) {
         (Language::English, OrderStatus::Confirmed | OrderStatus::Refunded, _) => {
             writeln!(
                 text,
-                "Order {order} got its {} units, at {at} (position {position}).",
-                why.units
+                "Order {order} got its {}, at {at} (position {position}).",
+                units_in_words(why.units)
             )
         }
         (Language::Korean, OrderStatus::Confirmed | OrderStatus::Refunded, _) => {
@@ -112,8 +112,8 @@ fn tell(text: &mut String, why: &Why, language: Language) {
         }
         (Language::English, _, reason) => writeln!(
             text,
-            "Order {order} did not get its {} units: {}, at {at} (position {position}).",
-            why.units,
+            "Order {order} did not get its {}: {}, at {at} (position {position}).",
+            units_in_words(why.units),
             reason.unwrap_or("no reason is given")
         ),
         (Language::Korean, _, reason) => writeln!(

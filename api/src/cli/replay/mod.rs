@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod moments;
 mod orders;
 mod progress;
 mod rebuild;
@@ -34,6 +35,9 @@ enum Tool {
     Timeline(orders::TimelineArgs),
     Trace(orders::TraceArgs),
     Why(orders::WhyArgs),
+    At(moments::AtArgs),
+    Diff(moments::DiffArgs),
+    Bisect(moments::BisectArgs),
     /// Build again what is derived from the log
     Rebuild {
         #[command(subcommand)]
@@ -54,6 +58,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Timeline(args) => orders::timeline(args).await,
         Tool::Trace(args) => orders::trace(args).await,
         Tool::Why(args) => orders::why(args).await,
+        Tool::At(args) => moments::at(args).await,
+        Tool::Diff(args) => moments::diff(args).await,
+        Tool::Bisect(args) => moments::bisect(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
     }
 }

@@ -159,7 +159,7 @@ impl Walk {
         self.last = position;
         let marked = match (self.frame, self.marks.last()) {
             (Some(frame), Some(mark)) => mark.offset == frame,
-            (None, Some(_)) => self.line % MARK_LINES != 0,
+            (None, Some(_)) => !self.line.is_multiple_of(MARK_LINES),
             (_, None) => false,
         };
         if !marked {
