@@ -11,6 +11,7 @@
 
 mod api;
 mod arrows;
+mod audit;
 mod books;
 mod browser;
 mod feed;

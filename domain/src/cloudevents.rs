@@ -185,8 +185,9 @@ fn metadata_of(headers: &BTreeMap<String, String>) -> Result<Metadata, MetadataE
     Metadata::from_map(&headers.iter().filter_map(named).collect())
 }
 
-/// A URI reference; together with the id it names the event once.
-fn source_of(seller: &str) -> String {
+/// The source of the events of a seller: a URI reference that names an event once, together with its
+/// id.
+pub fn source_of(seller: &str) -> String {
     let mut source = "/onair/sellers/".to_owned();
     for byte in seller.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -3,17 +3,22 @@
 mod changes;
 mod encoded;
 mod head;
+mod import;
 mod memory;
 mod memory_state;
 mod numbers;
 mod open;
 mod postgres;
+mod sealed;
 mod sqlite;
 mod stored;
 mod writer;
 
+pub use import::{IMPORT_PAGE_ROWS, ImportError, Imported, import};
 pub use memory::MemoryStore;
-pub use open::{OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_reader};
+pub use open::{
+    AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
+};
 pub use postgres::{PostgresReader, PostgresStore};
 pub use sqlite::{SqliteReader, SqliteStore};
 

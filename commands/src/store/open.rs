@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::ports::{Clock, EventReader, EventStore};
+use domain::ports::{Clock, EventReader, EventStore, RowReader};
 use sqlx::migrate::{MigrateError, Migrator};
 use tokio_util::task::TaskTracker;
 
-use super::postgres::{PostgresReader, PostgresStore};
-use super::sqlite::{SqliteReader, SqliteStore};
+use super::import::RowSink;
+use super::postgres::{PostgresReader, PostgresSink, PostgresStore};
+use super::sqlite::{SqliteReader, SqliteSink, SqliteStore};
 
 /// Connections of a store's read pool where nothing else is asked for.
 pub const READERS_DEFAULT: u32 = 4;
@@ -101,6 +102,41 @@ pub async fn open_reader(
     Ok(match kind_of(database)? {
         Kind::Sqlite => Arc::new(SqliteReader::open(database, options).await?),
         Kind::Postgres => Arc::new(PostgresReader::listening(database, options).await?),
+    })
+}
+
+/// A store as the audit reads it: events, and the bytes that they were decoded from.
+#[derive(Clone)]
+pub struct AuditReaders {
+    /// The events.
+    pub events: Arc<dyn EventReader>,
+    /// The bytes, and the seals.
+    pub rows: Arc<dyn RowReader>,
+}
+
+/// As [`open_reader`], for the audit.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open_audit(database: &str, options: &StoreOptions) -> Result<AuditReaders, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => {
+            let reader = Arc::new(SqliteReader::open(database, options).await?);
+            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+        }
+        Kind::Postgres => {
+            // not listening: a replica that only replays cannot listen either
+            let reader = Arc::new(PostgresReader::connect(database, options).await?);
+            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+        }
+    })
+}
+
+/// Where an import writes.
+pub(super) async fn sink(database: &str) -> Result<Box<dyn RowSink>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Box::new(SqliteSink::open(database).await?),
+        Kind::Postgres => Box::new(PostgresSink::open(database).await?),
     })
 }
 

@@ -12,6 +12,7 @@ mod event_store;
 mod feed_bus;
 mod order_book;
 mod payment_gateway;
+mod row_reader;
 mod sales_board;
 mod stock_gate;
 mod webhook_book;
@@ -30,6 +31,7 @@ pub use feed_bus::{
 };
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
+pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{
     Applied, Entry, EntryState, GateOffer, GateSnapshot, GateView, Loaded, Narrow, Narrowed,

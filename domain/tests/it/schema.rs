@@ -77,6 +77,8 @@ fn has_type(wanted: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
         other => panic!("the type {other} is not checked"),
     }
 }

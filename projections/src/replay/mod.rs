@@ -2,15 +2,41 @@
 //!
 //! [`verify`] reads the log once, in pages, with memory for what is open only, and checks the
 //! invariants of [`domain::invariants`] at every position; where a gate or an order book is at hand,
-//! it compares them with the fold of the log as well. Nothing here can write, and no provider can be
-//! called.
+//! it compares them with the fold of the log as well. [`timeline`], [`trace`] and [`why`] answer
+//! questions about one order, [`state_at`], [`diff`] and [`bisect`] about a moment. Nothing here can write, and no provider can be called: no type in this
+//! module has a way to either.
 
+mod at;
+mod bisect;
+pub mod export;
 mod gate_check;
+mod order_log;
 mod orders_check;
+mod pages;
 mod render;
 mod report;
+mod state;
+mod stock_at;
+mod timeline;
+mod trace;
 mod verify;
+mod why;
+mod why_words;
 
+pub use at::{Change, Diff, When, diff, render_diff, render_state, state_at};
+pub use bisect::{BisectError, Bisected, Hit, PREDICATE_CHARS_MAX, Predicate, bisect};
+pub use order_log::AskError;
 pub use render::render_human;
 pub use report::{Head, InvariantReport, Report, Verdict};
+pub use state::{
+    BroadcastState, OrderCounts, OrderState, Scope, SkuState, SpotlightState, State, StateFold,
+    ViewerState,
+};
+pub use stock_at::{Holder, SoldOut, StockOf};
+pub use timeline::{Hop, Timeline, render_timeline, timeline};
+pub use trace::{
+    TRACE_EVENTS_MAX, Trace, TracedCommand, TracedEvent, render_dot, render_trace, trace,
+};
 pub use verify::{PAGE_EVENTS, Progress, VIOLATIONS_KEPT_MAX, VerifyOptions, verify};
+pub use why::{BEFORE_MAX, VIEWER_ORDERS_MAX, Why, WhyViewer, why, why_viewer};
+pub use why_words::{Language, render_why, render_why_viewer};

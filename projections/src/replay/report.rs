@@ -1,8 +1,10 @@
 //! The report of a verification; its JSON is a promise (`openapi/audit/`).
 
 use domain::envelope::Position;
+use domain::ids::EventId;
 use domain::invariants::Violation;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Whether the log is what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +74,26 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a log that is broken before it can be read.
+    pub fn of_break(invariant: &str, position: Position, detail: String) -> Self {
+        let violation = Violation { position, event_id: EventId(Uuid::nil()), detail };
+        let broken = InvariantReport {
+            violations: vec![violation],
+            violations_total: 1,
+            ..InvariantReport::judged(invariant, 1)
+        };
+        Self {
+            verdict: Verdict::Bad,
+            events: 0,
+            first_position: Position::START,
+            last_position: Position::START,
+            head: Head { position: Position::START, hash: None },
+            invariants: vec![broken],
+            duration_ms: 0,
+            events_per_second: 0.0,
+        }
+    }
+
     /// The first break, by position, with its invariant.
     pub fn first_break(&self) -> Option<(&str, &Violation)> {
         self.invariants

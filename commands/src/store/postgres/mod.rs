@@ -2,8 +2,10 @@
 
 mod columns;
 mod connect;
+mod import;
 mod listener;
 mod reader;
+mod rows;
 mod session;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use connect::migrate;
+pub(super) use import::PostgresSink;
 pub use reader::PostgresReader;
 
 use self::connect::unavailable;

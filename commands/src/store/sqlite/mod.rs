@@ -1,7 +1,9 @@
 //! The store in one file, with one owner.
 
 mod connect;
+mod import;
 mod reader;
+mod rows;
 mod session;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use sqlx::sqlite::SqlitePool;
 use tokio_util::task::TaskTracker;
 
 pub use connect::migrate;
+pub(super) use import::SqliteSink;
 pub use reader::SqliteReader;
 
 use self::connect::unavailable;

@@ -1,0 +1,72 @@
+//! `onair replay`: audits, and what is built again from the log.
+
+mod export;
+mod import;
+mod moments;
+mod orders;
+mod progress;
+mod rebuild;
+mod source;
+mod verify;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{CliError, Verdict};
+
+pub(super) use source::open_reader;
+pub(super) use verify::verdict;
+
+/// Audit the log: read-only, on any store
+///
+/// `--database` names a store (sqlite://FILE or postgres://…) or a file that `replay export` wrote:
+/// its path, or export://PATH.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    Verify(verify::VerifyArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Timeline(orders::TimelineArgs),
+    Trace(orders::TraceArgs),
+    Why(orders::WhyArgs),
+    At(moments::AtArgs),
+    Diff(moments::DiffArgs),
+    Bisect(moments::BisectArgs),
+    /// Build again what is derived from the log
+    Rebuild {
+        #[command(subcommand)]
+        name: Rebuild,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Rebuild {
+    Stock(rebuild::StockArgs),
+}
+
+pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
+    match args.tool {
+        Tool::Verify(args) => verify::verify(args).await,
+        Tool::Export(args) => export::export(args).await,
+        Tool::Import(args) => import::import(args).await,
+        Tool::Timeline(args) => orders::timeline(args).await,
+        Tool::Trace(args) => orders::trace(args).await,
+        Tool::Why(args) => orders::why(args).await,
+        Tool::At(args) => moments::at(args).await,
+        Tool::Diff(args) => moments::diff(args).await,
+        Tool::Bisect(args) => moments::bisect(args).await,
+        Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
+    }
+}
+
+/// Prints an answer as one JSON object.
+fn print_json(answer: &impl Serialize) -> Result<(), CliError> {
+    println!("{}", serde_json::to_string(answer).map_err(CliError::usage)?);
+    Ok(())
+}

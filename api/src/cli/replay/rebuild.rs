@@ -1,0 +1,102 @@
+//! `onair replay rebuild stock`.
+
+use std::sync::Arc;
+
+use commands::clock::{SystemClock, SystemIds};
+use commands::log::kafka::{KafkaCommandLog, ProducerSettings};
+use commands::log::topics::Topics;
+use domain::ids::{BroadcastId, SpotlightId};
+use domain::ports::SalesBoard;
+use projections::read_model;
+use projections::stock_counter::{Presence, RebuildPorts, Rebuilder, RedisGate};
+use serde_json::json;
+
+use super::source::{nodes, open_reader};
+use crate::cli::{CliError, SettingArgs, Verdict};
+use crate::config::Backend;
+
+/// Spotlights of a broadcast that are listed at a time.
+const PAGE_ITEMS: usize = 200;
+
+/// Reopen the stock gates of spotlights under their next epoch
+///
+/// In a cluster only: the gate of an embedded server is rebuilt from the log at each start.
+#[derive(Debug, clap::Args)]
+pub(super) struct StockArgs {
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// Spotlights
+    #[arg(value_name = "SPOTLIGHT", required_unless_present = "broadcast")]
+    spotlights: Vec<SpotlightId>,
+    /// All spotlights of a broadcast
+    #[arg(long, value_name = "BROADCAST")]
+    broadcast: Option<BroadcastId>,
+    /// Print one JSON object per spotlight
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn rebuild_stock(args: StockArgs) -> Result<Verdict, CliError> {
+    let (config, backend) = args.settings.load()?;
+    let Backend::Cluster(urls) = backend else {
+        return Err(CliError::usage(
+            "the gate of an embedded server is rebuilt from the log at each start: restart it",
+        ));
+    };
+    let lost = |error| CliError::unreachable("the gate cannot be rebuilt", error);
+    let reader = open_reader(&config).await?;
+    let board = read_model::open(&config.database).await.map_err(lost)?.board;
+    let mut spotlights = args.spotlights;
+    if let Some(broadcast) = args.broadcast {
+        spotlights.extend(spotlights_of(board.as_ref(), broadcast).await?);
+    }
+    let topics = Topics::prefixed(&config.kafka.topic_prefix);
+    let producer = ProducerSettings::default();
+    let log = KafkaCommandLog::connect(&urls.kafka, &topics.commands, producer).map_err(lost)?;
+    let rebuilder = Rebuilder::new(RebuildPorts {
+        gate: Arc::new(RedisGate::connect(&nodes(&urls.redis)).await.map_err(lost)?),
+        reader,
+        log: Arc::new(log),
+        ids: Arc::new(SystemIds),
+        clock: Arc::new(SystemClock),
+    });
+    for spotlight in spotlights {
+        match rebuilder.rebuild(spotlight).await.map_err(lost)? {
+            Presence::Ready => say(args.json, spotlight, "rebuilt"),
+            Presence::Rebuilding => say(args.json, spotlight, "being rebuilt by another process"),
+            Presence::Unknown => {
+                return Err(CliError::usage(format!("the log has no spotlight {spotlight}")));
+            }
+        }
+    }
+    Ok(Verdict::Good)
+}
+
+fn say(as_json: bool, spotlight: SpotlightId, outcome: &str) {
+    if as_json {
+        println!("{}", json!({"spotlight": spotlight, "outcome": outcome}));
+    } else {
+        println!("{spotlight} {outcome}");
+    }
+}
+
+async fn spotlights_of(
+    board: &dyn SalesBoard,
+    broadcast: BroadcastId,
+) -> Result<Vec<SpotlightId>, CliError> {
+    let lost = |error| CliError::unreachable("the spotlights cannot be listed", error);
+    if board.broadcast(broadcast).await.map_err(lost)?.is_none() {
+        return Err(CliError::usage(format!("there is no broadcast {broadcast}")));
+    }
+    let mut found = vec![];
+    let mut cursor = None;
+    loop {
+        let page =
+            board.spotlights(broadcast, cursor.as_deref(), PAGE_ITEMS).await.map_err(lost)?;
+        found.extend(page.items.iter().map(|spotlight| spotlight.id));
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return Ok(found),
+        }
+    }
+}

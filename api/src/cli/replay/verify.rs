@@ -1,0 +1,99 @@
+//! `onair replay verify`.
+
+use domain::envelope::Position;
+use domain::ports::{OrderBook, StockGate};
+use projections::read_model;
+use projections::replay::{self, Progress, VerifyOptions};
+use projections::stock_counter::RedisGate;
+
+use super::progress::Bar;
+use super::source::{self, Opened, Source, nodes};
+use crate::cli::{CliError, SettingArgs, Verdict};
+use crate::config;
+
+/// Check every invariant at every position
+///
+/// Exits with 1 at a break, which is named. The stock gate is compared too where `--redis` names it.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// The first position to check
+    #[arg(long, value_name = "POSITION", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    from: u64,
+    /// The last position to check; the head by default
+    #[arg(long, value_name = "POSITION")]
+    to: Option<u64>,
+    /// Nothing is under way any more: an order that has not ended is a break
+    #[arg(long)]
+    settled: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn verify(args: VerifyArgs) -> Result<Verdict, CliError> {
+    if args.to.is_some_and(|to| to < args.from) {
+        return Err(CliError::usage("--to is before --from: nothing would be checked"));
+    }
+    let config = config::load(&args.settings.flags())?;
+    let source = match source::open_any(&config).await? {
+        Opened::Source(source) => source,
+        Opened::Damaged { position, detail } => {
+            let report = replay::Report::of_break("I5", Position(position), detail);
+            print_report(&report, args.json)?;
+            return Ok(verdict(&report));
+        }
+    };
+    let orders = if source.is_file {
+        None
+    } else {
+        let opened = read_model::open(&config.database).await;
+        Some(opened.map_err(source::unreachable_port)?.orders)
+    };
+    let gate = match &config.redis {
+        Some(redis) if !source.is_file => RedisGate::connect(&nodes(redis)).await.ok(),
+        _ => None,
+    };
+    let report = check(&args, &source, gate.as_ref(), orders.as_deref()).await?;
+    print_report(&report, args.json)?;
+    Ok(verdict(&report))
+}
+
+async fn check(
+    args: &VerifyArgs,
+    source: &Source,
+    gate: Option<&RedisGate>,
+    orders: Option<&dyn OrderBook>,
+) -> Result<replay::Report, CliError> {
+    let options = VerifyOptions {
+        after: Position(args.from.saturating_sub(1)),
+        up_to: args.to.map(Position),
+        settled: args.settled,
+        page: None,
+        gate: gate.map(|gate| -> &dyn StockGate { gate }),
+        orders,
+    };
+    let bar = Bar::new();
+    let mut progress = |progress: Progress| bar.at(progress.position, progress.end);
+    replay::verify(source.events.as_ref(), options, &mut progress)
+        .await
+        .map_err(source::unreachable_port)
+}
+
+/// The verdict of a report, as an exit code says it.
+pub(in crate::cli) fn verdict(report: &replay::Report) -> Verdict {
+    match report.verdict {
+        replay::Verdict::Good => Verdict::Good,
+        replay::Verdict::Bad => Verdict::Bad,
+    }
+}
+
+/// Prints a report.
+pub(in crate::cli) fn print_report(report: &replay::Report, as_json: bool) -> Result<(), CliError> {
+    if as_json {
+        return super::print_json(report);
+    }
+    print!("{}", replay::render_human(report));
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Reading the file as if it were the store.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use domain::envelope::{Position, Recorded};
+use domain::event::StreamId;
+use domain::ids::{CommandId, StreamKey};
+use domain::ports::{EventReader, PortError, RowReader, StoredOutcome};
+use domain::row::StoredRow;
+use domain::seal::{KeyRecord, Seal, SealedBlock};
+use parking_lot::Mutex;
+
+pub use super::lines::FileError;
+use super::lines::{Lines, Mark, lines_at, next_line, survey};
+use super::{Format, LineError};
+
+const FILE: &str = "the exported file";
+/// Rows that are looked through at a time for those of a key or a stream.
+const PAGE_ROWS: usize = 1_000;
+
+/// An exported log. Its events are read in order as fast as the file is; whatever is looked up is
+/// searched for from the front. Memory is for one page and for a mark every few thousand lines.
+pub struct ExportFile {
+    path: PathBuf,
+    format: Format,
+    compressed: bool,
+    marks: Vec<Mark>,
+    last: Position,
+    cursor: Mutex<Option<Cursor>>,
+}
+
+/// Where the last page ended.
+struct Cursor {
+    lines: Lines,
+    last: u64,
+}
+
+/// A line of the file.
+struct Line {
+    position: u64,
+    row: Result<StoredRow, LineError>,
+}
+
+impl ExportFile {
+    /// Opens a file and goes through it once.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let survey = survey(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            format: survey.format,
+            compressed: survey.compressed,
+            marks: survey.marks,
+            last: Position(survey.last),
+            cursor: Mutex::new(None),
+        })
+    }
+
+    /// How its lines are written.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether it is compressed.
+    pub const fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    fn lines(&self, after: Position, limit: usize) -> io::Result<Vec<Line>> {
+        let kept = self.cursor.lock().take().filter(|cursor| cursor.last == after.0);
+        let mut cursor = match kept {
+            Some(cursor) => cursor,
+            None => self.seek(after)?,
+        };
+        let (mut found, mut line) = (Vec::with_capacity(limit.min(PAGE_ROWS)), Vec::new());
+        while found.len() < limit && next_line(cursor.lines.as_mut(), &mut line)? {
+            if self.format.heading().is_some_and(|heading| line == heading.as_bytes()) {
+                continue;
+            }
+            let position = self.format.position_of(&line).unwrap_or(cursor.last + 1);
+            cursor.last = position;
+            if position > after.0 {
+                found.push(Line { position, row: self.row(&line, position) });
+            }
+        }
+        *self.cursor.lock() = Some(cursor);
+        Ok(found)
+    }
+
+    fn row(&self, line: &[u8], position: u64) -> Result<StoredRow, LineError> {
+        let text = std::str::from_utf8(line).map_err(LineError::new)?;
+        let row = self.format.decode(text)?;
+        if row.position.0 != position {
+            return Err(LineError::new("the position stands there twice"));
+        }
+        Ok(row)
+    }
+
+    fn seek(&self, after: Position) -> io::Result<Cursor> {
+        let at = self.marks.partition_point(|mark| mark.position <= after.0).saturating_sub(1);
+        let mark = self.marks.get(at).copied().unwrap_or(Mark { position: 1, offset: 0 });
+        let lines = lines_at(&self.path, mark.offset, self.compressed)?;
+        Ok(Cursor { lines, last: mark.position.saturating_sub(1) })
+    }
+
+    fn read_rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, PortError> {
+        let lines =
+            self.lines(after, limit).map_err(|error| PortError::unavailable(FILE, error))?;
+        let row = |line: Line| {
+            line.row.map_err(|error| corrupt(format!("position {}: {error}", line.position)))
+        };
+        lines.into_iter().map(row).collect()
+    }
+
+    /// Looks through the file from a position on.
+    fn search(
+        &self,
+        mut after: Position,
+        limit: usize,
+        wanted: impl Fn(&StoredRow) -> bool,
+    ) -> Result<Vec<Recorded>, PortError> {
+        let mut found = Vec::new();
+        loop {
+            let page = self.read_rows(after, PAGE_ROWS)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.position;
+            for row in page.iter().filter(|row| wanted(row)) {
+                found.push(row.decode().map_err(corrupt)?);
+                if found.len() == limit {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+}
+
+fn corrupt(detail: impl std::fmt::Display) -> PortError {
+    PortError::corrupt(FILE, detail)
+}
+
+#[async_trait]
+impl EventReader for ExportFile {
+    async fn head(&self) -> Result<Position, PortError> {
+        Ok(self.last)
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, PortError> {
+        self.read_rows(after, limit)?.iter().map(|row| row.decode().map_err(corrupt)).collect()
+    }
+
+    async fn read_key(
+        &self,
+        key: StreamKey,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, PortError> {
+        self.search(after, limit, |row| row.stream_key == key.0)
+    }
+
+    async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
+        let wanted = |row: &StoredRow| {
+            streams.iter().any(|stream| {
+                stream.kind.as_str().as_bytes() == row.aggregate_type
+                    && stream.id.as_bytes() == row.aggregate_id
+            })
+        };
+        self.search(Position::START, usize::MAX, wanted)
+    }
+
+    async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {
+        let mut head = Position::START;
+        let mut after = Position::START;
+        loop {
+            let page = self.read_rows(after, PAGE_ROWS)?;
+            let Some(last) = page.last() else { return Ok(head) };
+            after = last.position;
+            let own = page.iter().rev().find(|row| row.stream_key == key.0);
+            head = own.map_or(head, |row| row.position);
+        }
+    }
+
+    async fn wait(&self, _: Position) {}
+
+    async fn outcomes(
+        &self,
+        _: &[CommandId],
+    ) -> Result<BTreeMap<CommandId, StoredOutcome>, PortError> {
+        Ok(BTreeMap::new())
+    }
+}
+
+#[async_trait]
+impl RowReader for ExportFile {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, PortError> {
+        self.read_rows(after, limit)
+    }
+
+    async fn last_row(&self) -> Result<Position, PortError> {
+        Ok(self.last)
+    }
+
+    async fn seals(&self, _: u64, _: usize) -> Result<Vec<Seal>, PortError> {
+        Ok(vec![])
+    }
+
+    async fn block(&self, _: u64) -> Result<Option<SealedBlock>, PortError> {
+        Ok(None)
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, PortError> {
+        Ok(vec![])
+    }
+}

@@ -1,0 +1,7 @@
+//! The audit tools, as a program and as a library, on both stores and on exported files.
+
+mod exports;
+mod moments;
+mod orders;
+mod program;
+mod show;

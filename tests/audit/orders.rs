@@ -1,0 +1,128 @@
+//! `replay timeline`, `trace` and `why`.
+
+use super::program::replay;
+use super::show::{Base, Rows, show};
+
+/// The stores and their exports: the same answer from each.
+async fn everywhere(rows: &Rows) -> Vec<(Base, String)> {
+    let mut places = vec![];
+    for base in Base::both(rows).await {
+        for (name, format) in [("log.csv", "csv"), ("log.zst", "cloudevents")] {
+            let file = base.file(name);
+            replay(base.dir.path(), &base.url, &["export", &file, "--format", format]).ended(0);
+            places.push((Base { url: file, dir: base.dir.clone() }, name.to_owned()));
+        }
+        places.push((base, "store".to_owned()));
+    }
+    places
+}
+
+#[tokio::test]
+async fn an_order_is_told_step_by_step() {
+    let show = show();
+    let rows = Rows::of(show.story.log());
+    let order = show.ana.to_string();
+    for (base, place) in everywhere(&rows).await {
+        let dir = base.dir.path();
+        replay(dir, &base.url, &["timeline", &order]).ended(0).golden("timeline");
+        let told = replay(dir, &base.url, &["timeline", &order, "--json"]).ended(0);
+        let told = told.json("timeline");
+        let hops: Vec<&str> = told["hops"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hop| hop["hop"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            hops[..4],
+            ["received", "admitted", "OrderAccepted", "StockReserved"],
+            "{place}"
+        );
+        assert!(hops.contains(&"ReservationConfirmed"), "{hops:?}");
+        let unknown = uuid::Uuid::nil().to_string();
+        let said = replay(dir, &base.url, &["timeline", &unknown]).ended(2);
+        assert!(said.errors.contains("the log has no order"), "{}", said.errors);
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_together_is_a_tree_and_a_graph() {
+    let mut show = show();
+    let first = show.story.log()[4].clone();
+    let order = show.ana;
+    show.story.pass(1);
+    let mut log = show.story.log().to_vec();
+    // ana's order has a correlation of its own, and what followed was caused by its request
+    let mut asked = None;
+    for event in &mut log {
+        if projections::order_book::order_of(&event.event) == Some(order) {
+            event.metadata.correlation = domain::ids::CorrelationId(order.0);
+            if event.event.event_type() == "PaymentRequested" {
+                asked = Some(event.event_id);
+            } else if event.event.event_type() == "PaymentCaptured" {
+                event.metadata.causation = asked;
+            }
+        }
+    }
+    assert_eq!(first.event.event_type(), "OrderAccepted");
+    for (base, _) in everywhere(&Rows::of(&log)).await {
+        let (dir, order) = (base.dir.path(), order.to_string());
+        replay(dir, &base.url, &["trace", &order]).ended(0).golden("trace");
+        let dot = replay(dir, &base.url, &["trace", &order, "--format", "dot"]).ended(0);
+        dot.golden("trace.dot");
+        let told = replay(dir, &base.url, &["trace", &order, "--json"]).ended(0).json("trace");
+        assert_eq!(told["commands"].as_array().unwrap().len(), 2);
+        assert_eq!(told["commands"][1]["causation"], asked.unwrap().to_string());
+        let unknown = uuid::Uuid::nil().to_string();
+        replay(dir, &base.url, &["trace", &unknown]).ended(2);
+    }
+}
+
+#[tokio::test]
+async fn why_is_answered_in_plain_words() {
+    let show = show();
+    let rows = Rows::of(show.story.log());
+    for (base, _) in everywhere(&rows).await {
+        let dir = base.dir.path();
+        let mut text = String::new();
+        for order in [show.ana, show.bora, show.chun, show.dana] {
+            for lang in ["en", "ko"] {
+                let order = order.to_string();
+                let said = replay(dir, &base.url, &["why", &order, "--lang", lang]).ended(0);
+                text.push_str(&said.out);
+            }
+        }
+        super::program::golden("why", &text);
+        let dana = show.dana.to_string();
+        let told = replay(dir, &base.url, &["why", &dana, "--json"]).ended(0).json("why");
+        assert_eq!((&told["status"], &told["reason"]), (&"failed".into(), &"stock_guard".into()));
+        assert_eq!(told["stock_before"][0]["remaining"], 0);
+        assert_eq!(told["before_total"], 2);
+        assert_eq!(told["before"][0]["order_id"], show.ana.to_string());
+        let said = replay(dir, &base.url, &["why", &uuid::Uuid::nil().to_string()]).ended(2);
+        assert!(said.errors.contains("the log has no order"), "{}", said.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_is_known_by_id_and_by_pseudonym_and_refusals_are_not() {
+    let show = show();
+    let spotlight = show.spotlight.to_string();
+    let pseudonym = show.story.viewer_ref("dana").to_string();
+    for (base, _) in everywhere(&Rows::of(show.story.log())).await {
+        let dir = base.dir.path();
+        for viewer in ["dana", &pseudonym] {
+            let asked = ["why", "--viewer", viewer, "--spotlight", &spotlight, "--json"];
+            let told = replay(dir, &base.url, &asked).ended(0).json("why_viewer");
+            assert_eq!(told["orders"][0]["order_id"], show.dana.to_string());
+            assert_eq!(told["refusals_are_recorded"], false);
+        }
+        for lang in ["en", "ko"] {
+            let asked = ["why", "--viewer", "eve", "--spotlight", &spotlight, "--lang", lang];
+            replay(dir, &base.url, &asked).ended(1).golden(&format!("why_viewer_{lang}"));
+        }
+        let nowhere = uuid::Uuid::nil().to_string();
+        replay(dir, &base.url, &["why", "--viewer", "eve", "--spotlight", &nowhere]).ended(2);
+        replay(dir, &base.url, &["why"]).ended(2);
+    }
+}
