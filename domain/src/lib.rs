@@ -28,6 +28,7 @@ pub mod personal;
 pub mod ports;
 pub mod quantity;
 pub mod reservation;
+pub mod rfc3339;
 pub mod spotlight;
 pub mod upcast;
 pub mod views;
