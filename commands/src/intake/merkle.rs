@@ -1,9 +1,11 @@
 //! Receipts: one signed root for a batch of orders, one path for each (RFC 6962 hashing).
 
 use domain::envelope::Source;
+use domain::fingerprint::lower_hex;
 use domain::line::PricedLine;
 use domain::money::Money;
 use domain::order::Accepted;
+use domain::rfc3339;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -78,8 +80,8 @@ impl ReceiptSigner {
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
         let tree_size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         let (root, paths) = tree(&hashes);
-        let signature = hex::encode(self.key.sign(&signed(tree_size, &root)).to_bytes());
-        let root = hex::encode(root);
+        let signature = lower_hex(&self.key.sign(&signed(tree_size, &root)).to_bytes());
+        let root = lower_hex(&root);
         leaves
             .into_iter()
             .zip(paths)
@@ -88,7 +90,7 @@ impl ReceiptSigner {
                 leaf,
                 index,
                 tree_size,
-                path: path.into_iter().map(hex::encode).collect(),
+                path: path.into_iter().map(|hash| lower_hex(&hash)).collect(),
                 root: root.clone(),
                 signature: signature.clone(),
                 key_id: self.key_id.clone(),
@@ -124,7 +126,7 @@ pub fn verify_receipt(receipt: &Receipt, public_key: &[u8; 32]) -> Result<(), Re
 fn key_id(public_key: &[u8; 32]) -> String {
     let digest: Hash = Sha256::digest(public_key).into();
     let (head, _) = digest.split_at(8);
-    hex::encode(head)
+    lower_hex(head)
 }
 
 fn hash_of(text: &str) -> Result<Hash, ReceiptError> {
@@ -239,7 +241,7 @@ fn line(line: &PricedLine) -> LeafLine<'_> {
 pub(super) fn leaf_of(accepted: &Accepted, source: &Source) -> String {
     let at = accepted.admission.at;
     let leaf = Leaf {
-        accepted_at: at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        accepted_at: rfc3339::with_micros(&at),
         lines: accepted.lines.iter().map(line).collect(),
         offer_version: accepted.admission.offer_version,
         order_id: accepted.order_id.to_string(),
