@@ -28,20 +28,34 @@ pub struct HttpLimits {
     pub allowed_origins: Vec<String>,
 }
 
+/// What the outermost layer works with.
+#[derive(Clone)]
+struct Around {
+    ids: Arc<dyn Ids>,
+    limit: Duration,
+}
+
 /// Puts the layers around the routes.
 pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
-    // one stack, the outermost first: each call of `Router::layer` would box every route once more
+    // one stack, the outermost first, because each call of `Router::layer` boxes every route once
+    // more; and one function where there could be three, because each boxes the answer once more
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn_with_state(Around { ids, limit: limits.request }, around))
         .option_layer(cors(&limits.allowed_origins))
-        .layer(middleware::from_fn(unread::layer))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(limits.request, within));
+        .layer(CatchPanicLayer::custom(panicked));
     routes.layer(layers)
 }
 
+/// Traces the request and answers it within the limit, whatever was read of its body.
+async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
+    trace::traced(around.ids.as_ref(), request, async |request| {
+        unread::answered(request, async |request| within(around.limit, request, next).await).await
+    })
+    .await
+}
+
 /// Answers within the limit, and never lets a browser guess a type.
-async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+async fn within(limit: Duration, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(limit, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
     let headers = response.headers_mut();
