@@ -190,7 +190,7 @@ mod tests {
         ];
         let nanos = [0, 1, 999, 1_000, 123_000, 1_000_000, 999_000_000, 999_999_999, 1_999_999_999];
         seconds.into_iter().flat_map(move |second| {
-            nanos.iter().filter_map(move |nano| DateTime::from_timestamp(second, *nano))
+            nanos.into_iter().filter_map(move |nano| DateTime::from_timestamp(second, nano))
         })
     }
 
