@@ -36,8 +36,8 @@ pub fn shortest(at: &Timestamp) -> String {
     let nanos = at.nanosecond();
     let (number, highest) = match nanos {
         0 => (0, 0),
-        _ if nanos % 1_000_000 == 0 => (nanos / 1_000_000, 100),
-        _ if nanos % 1_000 == 0 => (nanos / 1_000, 100_000),
+        _ if nanos.is_multiple_of(1_000_000) => (nanos / 1_000_000, 100),
+        _ if nanos.is_multiple_of(1_000) => (nanos / 1_000, 100_000),
         _ => (nanos, 100_000_000),
     };
     if highest > 0 {
