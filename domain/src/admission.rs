@@ -13,6 +13,7 @@ pub struct Admission {
     /// The gate's running number of this take, within the epoch.
     pub number: u64,
     /// The gate's clock at the take.
+    #[serde(with = "crate::rfc3339")]
     pub at: Timestamp,
     /// The offer version that was sold.
     pub offer_version: u32,

@@ -31,6 +31,9 @@ pub enum Command {
     },
 }
 
+/// Bytes that the record of an order hardly ever exceeds: its text need not grow.
+const RECORD_BYTES: usize = 1_536;
+
 /// A command as the command log holds it; JSON, one per record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandRecord {
@@ -51,6 +54,7 @@ pub struct CommandRecord {
     /// Who issued it.
     pub actor: Actor,
     /// When it was issued, by the issuer's clock; for reading only, no decision uses it.
+    #[serde(with = "crate::rfc3339")]
     pub issued_at: Timestamp,
     /// What is asked.
     pub command: Command,
@@ -82,6 +86,16 @@ impl CommandRecord {
             }
         }
         Fingerprint::of(asked.to_string().as_bytes())
+    }
+
+    /// The record as the command log holds it.
+    ///
+    /// # Errors
+    /// None that can be met: a record is texts and numbers.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut text = Vec::with_capacity(RECORD_BYTES);
+        serde_json::to_writer(&mut text, self)?;
+        String::from_utf8(text).map_err(serde::ser::Error::custom)
     }
 
     /// What its decision may use.

@@ -11,6 +11,7 @@ use crate::Timestamp;
 use crate::actor::{Actor, Role};
 use crate::event::{Event, StreamId};
 use crate::ids::{CommandId, CorrelationId, EventId, SellerId, StreamKey};
+use crate::rfc3339;
 
 /// The dense, commit-ordered number of an event; 1 is the first. Opaque in every API.
 #[derive(
@@ -123,7 +124,7 @@ impl Metadata {
         put("topic", self.source.topic.clone());
         put("partition", self.source.partition.to_string());
         put("offset", self.source.offset.to_string());
-        put("decided_at", self.decided_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
+        put("decided_at", rfc3339::with_micros(&self.decided_at));
         if self.followed_by > 0 {
             put("followed_by", self.followed_by.to_string());
         }
@@ -144,7 +145,7 @@ impl Metadata {
     /// # Errors
     /// None that can be met: texts always serialise.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let time = self.decided_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let time = rfc3339::with_micros(&self.decided_at);
         serde_json::to_string(&Written {
             causation: self.causation.map(AsText),
             command_id: AsText(self.command_id),
@@ -177,7 +178,7 @@ impl Metadata {
             text => parsed(text, "followed_by")?,
         };
         let seller = read.seller.and_then(|name| SellerId::try_new(name).ok());
-        let decided_at = chrono::DateTime::parse_from_rfc3339(&read.decided_at);
+        let decided_at = rfc3339::read(&read.decided_at);
         Ok(Self {
             seller: seller.ok_or(MetadataError("seller"))?,
             command_id: parsed(&read.command_id, "command_id")?,
@@ -193,7 +194,7 @@ impl Metadata {
                 partition: parsed(&read.partition, "partition")?,
                 offset: parsed(&read.offset, "offset")?,
             },
-            decided_at: decided_at.map_err(|_| MetadataError("decided_at"))?.to_utc(),
+            decided_at: decided_at.map_err(|_| MetadataError("decided_at"))?,
             followed_by,
         })
     }

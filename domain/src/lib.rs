@@ -29,6 +29,7 @@ pub mod personal;
 pub mod ports;
 pub mod quantity;
 pub mod reservation;
+pub mod rfc3339;
 pub mod row;
 pub mod seal;
 pub mod spotlight;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::Timestamp;
@@ -115,8 +116,10 @@ pub struct OrderView {
     /// The fingerprint of the request; not shown.
     pub body_fingerprint: Fingerprint,
     /// When it was accepted.
+    #[serde(with = "crate::rfc3339")]
     pub accepted_at: Timestamp,
     /// When it last changed.
+    #[serde(with = "crate::rfc3339")]
     pub updated_at: Timestamp,
     /// The position of the last event that changed it; not shown.
     pub position: Position,
@@ -208,6 +211,31 @@ pub struct AcceptedOrder {
     pub order: OrderView,
     /// What was asked, for a repeat of the command.
     pub lines: Lines,
-    /// The signed receipt, as JSON text; absent until the log acknowledged.
-    pub receipt: Option<String>,
+    /// The signed receipt; absent until the log acknowledged.
+    pub receipt: Option<ReceiptJson>,
 }
+
+/// A receipt: JSON that is passed on as it was signed, not parsed and written again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReceiptJson(Box<RawValue>);
+
+impl ReceiptJson {
+    /// Writes a receipt; nothing where it does not serialise.
+    pub fn of(receipt: &impl Serialize) -> Option<Self> {
+        to_raw_value(receipt).map(Self).ok()
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for ReceiptJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ReceiptJson {}

@@ -7,7 +7,7 @@ use domain::admission::Admission;
 use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
 use domain::ports::{AcceptedOrders, EntryState, Loaded, SnapshotOrder};
-use domain::views::{AcceptedOrder, OrderView};
+use domain::views::{AcceptedOrder, OrderView, ReceiptJson};
 use projections::stock_counter::{
     MemoryAcceptedOrders, MemoryGate, RETAINED_AFTER_CLOSE, RedisAcceptedOrders, RedisGate,
 };
@@ -128,7 +128,11 @@ fn accepted() -> AcceptedOrder {
         "body_fingerprint": "ab", "accepted_at": time(5), "updated_at": time(5), "position": 0,
     }))
     .expect("an order view");
-    AcceptedOrder { order: view, lines: lines(&[("a", 2)]), receipt: Some("{}".to_owned()) }
+    AcceptedOrder {
+        order: view,
+        lines: lines(&[("a", 2)]),
+        receipt: ReceiptJson::of(&serde_json::json!({"leaf": "{\"a\":1}"})),
+    }
 }
 
 async fn keeps_accepted_orders(orders: Arc<dyn AcceptedOrders>) {

@@ -18,7 +18,7 @@ use super::ports::LogFault;
 use super::rig::{Rig, SEED, SPOTLIGHT, request, won};
 
 fn receipt(order: &domain::views::AcceptedOrder) -> Receipt {
-    serde_json::from_str(order.receipt.as_deref().expect("has a receipt")).expect("parses")
+    serde_json::from_str(order.receipt.as_ref().expect("has a receipt").as_str()).expect("parses")
 }
 
 #[tokio::test]

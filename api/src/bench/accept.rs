@@ -9,7 +9,7 @@ use super::measure::{figure, median};
 use super::stage::{Spent, Stage};
 use super::{BenchError, Bound, Measure, Options, Round, cpu};
 
-/// The part of the subject's highest rate at which latencies are compared.
+/// The part of the subject's highest rate at which both are compared.
 const SHARE_OF_HIGHEST: f64 = 0.6;
 const REFERENCE: &str = "axum, token, EVALSHA, acked produce";
 
@@ -97,12 +97,16 @@ async fn measure(
         let steady = subject.run(pace, options.round).await?;
         let bare_steady = reference.run(pace, options.round).await?;
         say(&format!(
-            "round {round}: {:.1} µs per order, reference {:.1}; highest {:.0}/s, reference {:.0}/s; \
+            "round {round}: {:.1} µs per order, reference {:.1}, at {:.0}/s; \
+             highest {:.0}/s with {:.1}, reference {:.0}/s with {:.1}; \
              p99 {:.0} µs, reference {:.0} µs",
-            highest.micros_per_order(highest.cpu),
-            bare.micros_per_order(bare.cpu),
+            steady.micros_per_order(steady.cpu),
+            bare_steady.micros_per_order(bare_steady.cpu),
+            steady.rate(),
             highest.rate(),
+            highest.micros_per_order(highest.cpu),
             bare.rate(),
+            bare.micros_per_order(bare.cpu),
             steady.outcome.p99_micros(),
             bare_steady.outcome.p99_micros(),
         ));
@@ -116,15 +120,11 @@ async fn measure(
     Ok(measures(&rounds))
 }
 
-/// Of each round: the subject and the reference at their highest rate, and both at the share. At its
-/// highest rate each has batches of its own size, which is most of the difference where one of them
-/// is slowed down by the servers behind it; at the same rate both have the same.
+/// Of each round: the subject and the reference at their highest rate, and both at the share of the
+/// subject's. At its highest rate each has batches of its own size, because the bare handler goes
+/// several times faster; at the same rate both have the same work to do in the same time.
 fn measures(rounds: &[[Run; 4]]) -> Vec<Measure> {
-    let cpu = rounds.iter().map(|[highest, bare, ..]| Round {
-        value: highest.micros_per_order(highest.cpu),
-        reference: bare.micros_per_order(bare.cpu),
-    });
-    let steady_cpu = rounds.iter().map(|[.., steady, bare]| Round {
+    let cpu = rounds.iter().map(|[.., steady, bare]| Round {
         value: steady.micros_per_order(steady.cpu),
         reference: bare.micros_per_order(bare.cpu),
     });
@@ -132,25 +132,6 @@ fn measures(rounds: &[[Run; 4]]) -> Vec<Measure> {
         value: steady.outcome.p99_micros(),
         reference: bare.outcome.p99_micros(),
     });
-    let of =
-        |look: Look, run: usize| median(rounds.iter().filter_map(|runs| runs.get(run).map(look)));
-    let mut at_highest = vec![];
-    let mut at_share = vec![];
-    for (run, beside, name) in
-        [(0, 0, "subject"), (1, 0, "reference"), (2, 1, "subject"), (3, 1, "reference")]
-    {
-        let list = if beside == 0 { &mut at_highest } else { &mut at_share };
-        let looks: [(&str, Look); 7] = [
-            ("accepted_per_second", Run::rate),
-            ("refused", |run| figure(run.outcome.refused + run.outcome.conflicts)),
-            ("cpu_us_per_order", |run| run.micros_per_order(run.cpu)),
-            ("redis_cpu_us_per_order", |run| run.micros_per_order(run.servers.redis)),
-            ("kafka_cpu_us_per_order", |run| run.micros_per_order(run.servers.kafka)),
-            ("postgres_cpu_us_per_order", |run| run.micros_per_order(run.servers.postgres)),
-            ("p50_us", |run| figure(run.outcome.latency.value_at_quantile(0.5))),
-        ];
-        list.extend(looks.map(|(look, of_run)| (format!("{name}_{look}"), of(of_run, run))));
-    }
     vec![
         Measure {
             bench: "accept.cpu_per_order",
@@ -158,15 +139,7 @@ fn measures(rounds: &[[Run; 4]]) -> Vec<Measure> {
             reference: REFERENCE,
             bound: Bound::AtMost(1.5),
             rounds: cpu.collect(),
-            beside: at_highest,
-        },
-        Measure {
-            bench: "accept.cpu_per_order_at_60_percent",
-            unit: "µs",
-            reference: REFERENCE,
-            bound: Bound::AtMost(1.5),
-            rounds: steady_cpu.collect(),
-            beside: vec![],
+            beside: beside(rounds, [(2, "subject"), (3, "reference")]),
         },
         Measure {
             bench: "accept.p99_at_60_percent",
@@ -174,7 +147,30 @@ fn measures(rounds: &[[Run; 4]]) -> Vec<Measure> {
             reference: REFERENCE,
             bound: Bound::AtMost(1.5),
             rounds: p99.collect(),
-            beside: at_share,
+            beside: beside(
+                rounds,
+                [(0, "subject_at_its_highest"), (1, "reference_at_its_highest")],
+            ),
         },
     ]
+}
+
+/// What else was seen in two of the runs, by name.
+fn beside(rounds: &[[Run; 4]], runs: [(usize, &str); 2]) -> Vec<(String, f64)> {
+    let looks: [(&str, Look); 7] = [
+        ("accepted_per_second", Run::rate),
+        ("refused", |run| figure(run.outcome.refused + run.outcome.conflicts)),
+        ("cpu_us_per_order", |run| run.micros_per_order(run.cpu)),
+        ("redis_cpu_us_per_order", |run| run.micros_per_order(run.servers.redis)),
+        ("kafka_cpu_us_per_order", |run| run.micros_per_order(run.servers.kafka)),
+        ("postgres_cpu_us_per_order", |run| run.micros_per_order(run.servers.postgres)),
+        ("p50_us", |run| figure(run.outcome.latency.value_at_quantile(0.5))),
+    ];
+    let of =
+        |look: Look, run: usize| median(rounds.iter().filter_map(|runs| runs.get(run).map(look)));
+    runs.iter()
+        .flat_map(|(run, name)| {
+            looks.map(|(look, of_run)| (format!("{name}_{look}"), of(of_run, *run)))
+        })
+        .collect()
 }

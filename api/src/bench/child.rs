@@ -121,3 +121,20 @@ pub(super) async fn can_pin() -> bool {
         .status();
     tried.await.is_ok_and(|status| status.success())
 }
+
+/// Gives the servers' core up: what makes the load must not take the time of what is measured.
+pub(super) async fn leave_core() {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores < 2 || !can_pin().await {
+        return;
+    }
+    let others = format!("1-{}", cores - 1);
+    let own = std::process::id().to_string();
+    // without it a figure is noisier, and no other
+    let _ = Command::new("taskset")
+        .args(["-a", "-c", "-p", &others, &own])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .await;
+}

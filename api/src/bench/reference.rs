@@ -41,6 +41,9 @@ pub struct ReferenceOptions {
     /// The topic that accepted orders are appended to
     #[arg(long)]
     pub topic: String,
+    /// Bytes of a record that is appended
+    #[arg(long)]
+    pub record_bytes: usize,
     /// The key that accepted orders are counted in
     #[arg(long)]
     pub key: String,
@@ -60,6 +63,7 @@ struct Bare {
     key: String,
     producer: FutureProducer,
     topic: String,
+    record: Vec<u8>,
     number: AtomicU64,
 }
 
@@ -92,6 +96,7 @@ pub async fn serve(options: ReferenceOptions) -> Result<(), BenchError> {
         key: options.key,
         producer: producer(&options.kafka)?,
         topic: options.topic,
+        record: vec![b' '; options.record_bytes],
         number: AtomicU64::new(0),
     });
     let routes = match options.suite {
@@ -137,14 +142,14 @@ impl Bare {
 
 /// Verifies the token, takes in one script, appends, answers.
 async fn accept(State(bare): State<Arc<Bare>>, headers: HeaderMap, body: Bytes) -> Response {
-    if bare.viewer(&headers).is_none() {
+    if bare.viewer(&headers).is_none() || body.is_empty() {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let mut evalsha = redis::cmd("EVALSHA");
     evalsha.arg(&bare.script).arg(1).arg(&bare.key);
     let taken: Result<i64, _> = evalsha.query_async(&mut bare.redis.clone()).await;
     let Ok(taken) = taken else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    let record = FutureRecord::to(&bare.topic).key(bare.key.as_str()).payload(body.as_ref());
+    let record = FutureRecord::to(&bare.topic).key(bare.key.as_str()).payload(&bare.record);
     let delivery = match bare.producer.send_result(record) {
         Ok(delivery) => delivery.await,
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),

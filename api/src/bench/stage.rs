@@ -19,8 +19,9 @@ use serde_json::json;
 use super::child::Process;
 use super::load::Generator;
 use super::request::Orders;
+use super::scene::Scene;
 use super::scratch::Scratch;
-use super::{BenchError, Options, cpu};
+use super::{BenchError, Options, child, cpu};
 use crate::auth::{self, Claims};
 
 /// Tokens that are signed beforehand: so many viewers that none orders too often.
@@ -94,6 +95,7 @@ impl Stage<'_> {
         work: impl AsyncFnOnce(&Stage<'_>) -> Result<T, BenchError>,
     ) -> Result<T, BenchError> {
         let (redis_url, kafka) = options.cluster()?;
+        child::leave_core().await;
         let unreachable = |error| BenchError::unreachable("Redis", error);
         let redis = redis::Client::open(redis_url).map_err(unreachable)?;
         let redis = redis.get_multiplexed_async_connection().await.map_err(unreachable)?;
@@ -167,6 +169,8 @@ impl Stage<'_> {
             "--topic",
             // the one topic of the run that nothing else is written to
             &Topics::prefixed(&self.prefix).witness,
+            "--record-bytes",
+            &record_bytes()?.to_string(),
             "--key",
             &self.reference_key(),
             "--secret-file",
@@ -276,6 +280,12 @@ impl Stage<'_> {
             cursor = next;
         }
     }
+}
+
+/// Bytes of a command as onair appends it.
+fn record_bytes() -> Result<usize, BenchError> {
+    let order = Scene::new()?.order(0)?;
+    Ok(serde_json::to_vec(&order).map_err(BenchError::failed)?.len())
 }
 
 fn viewer(number: usize) -> String {

@@ -16,7 +16,7 @@ use domain::ports::{
 use projections::consumer::by_position::ReadModel;
 use projections::consumer::{self, KafkaEventLog};
 use projections::read_model;
-use projections::stock_counter::{RebuildPorts, Rebuilder, RedisAcceptedOrders, RedisGate};
+use projections::stock_counter::{RebuildPorts, Rebuilder, RedisGate};
 use projections::viewer_feed::{FeedLimits, RedisFeedBus};
 use projections::webhooks::WebhookFeed;
 use tokio_util::task::TaskTracker;
@@ -47,6 +47,7 @@ pub(super) async fn parts(
         Arc::new(KafkaCommandLog::connect(&urls.kafka, &topics.commands, producer)?);
     let nodes: Vec<String> = urls.redis.split(',').map(|url| url.trim().to_owned()).collect();
     let gate = Arc::new(RedisGate::connect(&nodes).await?);
+    let accepted = gate.accepted_orders();
     let limits = FeedLimits::default();
     let bus =
         RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::clone(&ids), tasks).await?;
@@ -69,7 +70,7 @@ pub(super) async fn parts(
         store,
         log,
         gate,
-        accepted: Arc::new(RedisAcceptedOrders::connect(&nodes).await?),
+        accepted: Arc::new(accepted),
         models: Arc::new(Models {
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use commands::intake::{OrderRequest, PlaceRefusal};
@@ -24,6 +23,10 @@ use crate::responses::Refusals;
 use crate::state::App;
 use crate::wire::requests::NewOrder;
 use crate::wire::{OfferBody, OrderBody};
+
+const JSON: &str = "application/json";
+/// Bytes that an order with its receipt hardly ever exceeds: its text need not grow.
+const ORDER_BYTES: usize = 3 * 1_024;
 
 /// Place an order
 ///
@@ -142,7 +145,10 @@ fn location(order: OrderId) -> String {
 
 fn accepted(order: OrderBody, replayed: bool) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&order.location()).map_err(Problem::internal)?;
-    let mut response = (StatusCode::ACCEPTED, [(LOCATION, location)], Json(order)).into_response();
+    let mut body = Vec::with_capacity(ORDER_BYTES);
+    serde_json::to_writer(&mut body, &order).map_err(Problem::internal)?;
+    let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static(JSON))];
+    let mut response = (StatusCode::ACCEPTED, headers, body).into_response();
     if replayed {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use domain::actor::Role;
 use domain::ids::{OrderId, SpotlightId};
 use domain::ports::OrderQuery;
-use domain::views::OrderView;
+use domain::views::{OrderView, ReceiptJson};
 
 use super::lookup::OrderLookup;
 use crate::extract::{Caller, HostOrViewer, Id, Params};
@@ -19,7 +19,7 @@ use crate::wire::{OrderBody, OrderList};
 /// An order and its receipt.
 pub(super) struct Found {
     pub(super) order: OrderView,
-    pub(super) receipt: Option<String>,
+    pub(super) receipt: Option<ReceiptJson>,
 }
 
 /// The order that the caller may see: a viewer its own, a host all of its seller.

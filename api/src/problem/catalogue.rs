@@ -29,6 +29,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $title,)* }
             }
 
+            /// The URI of the kind of problem.
+            pub const fn type_uri(self) -> &'static str {
+                match self { $(Self::$name => concat!("urn:onair:problem:", $code),)* }
+            }
+
             /// What it means and what to do.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning,)* }
@@ -81,13 +86,6 @@ codes! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Something that this depends on cannot be reached", "Ask again after `Retry-After`.";
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The request took too long", "Its outcome is not known. Ask again after `Retry-After`.";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down", "Ask again: another server answers.";
-}
-
-impl Code {
-    /// The URI of the kind of problem.
-    pub fn type_uri(self) -> String {
-        format!("urn:onair:problem:{}", self.as_str())
-    }
 }
 
 /// The page `docs/errors.md`.

@@ -2,7 +2,8 @@
 
 mod catalogue;
 
-use axum::Json;
+use std::borrow::Cow;
+
 use axum::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,9 @@ use utoipa::ToSchema;
 pub use catalogue::{Code, page};
 
 use crate::extract::trace;
+
+/// Bytes that a problem hardly ever exceeds: its text need not grow.
+const PROBLEM_BYTES: usize = 768;
 
 /// Seconds after which a request that failed for a moment may be repeated.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
@@ -53,6 +57,21 @@ pub struct ProblemBody {
     pub extra: Map<String, Value>,
 }
 
+/// A [`ProblemBody`] as it is written: most of its texts are the catalogue's own.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    errors: &'a [FieldError],
+    trace_id: &'a str,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
 /// A request that was not answered as it wished.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Inner>);
@@ -60,7 +79,7 @@ pub struct Problem(Box<Inner>);
 #[derive(Debug, Clone)]
 struct Inner {
     code: Code,
-    detail: String,
+    detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     extra: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -71,7 +90,7 @@ impl Problem {
     pub fn new(code: Code) -> Self {
         let problem = Self(Box::new(Inner {
             code,
-            detail: code.meaning().to_owned(),
+            detail: Cow::Borrowed(code.meaning()),
             errors: Vec::new(),
             extra: Map::new(),
             headers: Vec::new(),
@@ -87,8 +106,8 @@ impl Problem {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let mut problem = Self::new(Code::Invalid);
         problem.0.detail = match errors.as_slice() {
-            [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned(),
-            many => format!("{} fields are bad; errors names them", many.len()),
+            [one] => format!("{} {}", one.pointer, one.detail).trim_start().to_owned().into(),
+            many => format!("{} fields are bad; errors names them", many.len()).into(),
         };
         problem.0.errors = errors;
         problem
@@ -113,7 +132,7 @@ impl Problem {
     /// Says what happened this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.0.detail = detail.into();
+        self.0.detail = Cow::Owned(detail.into());
         self
     }
 
@@ -184,17 +203,20 @@ impl From<PortError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Inner { code, detail, errors, extra, headers } = *self.0;
-        let body = ProblemBody {
+        let body = Written {
             kind: code.type_uri(),
-            title: code.title().to_owned(),
+            title: code.title(),
             status: code.status().as_u16(),
-            code: code.as_str().to_owned(),
-            detail,
-            errors,
-            trace_id: trace::current_id(),
-            extra,
+            code: code.as_str(),
+            detail: &detail,
+            errors: &errors,
+            trace_id: &trace::current_id(),
+            extra: &extra,
         };
-        let mut response = (code.status(), Json(body)).into_response();
+        let mut text = Vec::with_capacity(PROBLEM_BYTES);
+        // texts and numbers always serialise
+        let _ = serde_json::to_writer(&mut text, &body);
+        let mut response = (code.status(), text).into_response();
         let out = response.headers_mut();
         out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -233,5 +255,27 @@ mod tests {
             let due = code.status() == StatusCode::SERVICE_UNAVAILABLE;
             assert_eq!(response.headers().contains_key(RETRY_AFTER), due, "{}", code.as_str());
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_what_the_document_describes() {
+        let errors = vec![FieldError { pointer: "/lines".into(), detail: "is empty".into() }];
+        let problem = Problem::invalid(errors.clone()).with("remaining", 0);
+        let response = problem.into_response();
+        let written = axum::body::to_bytes(response.into_body(), 4_096).await.expect("a body");
+        let read: ProblemBody = serde_json::from_slice(&written).expect("reads");
+        let body = ProblemBody {
+            kind: "urn:onair:problem:invalid".to_owned(),
+            title: Code::Invalid.title().to_owned(),
+            status: 422,
+            code: "invalid".to_owned(),
+            detail: "/lines is empty".to_owned(),
+            errors,
+            trace_id: "0".repeat(32),
+            extra: Map::from_iter([("remaining".to_owned(), Value::from(0))]),
+        };
+        assert_eq!(read, body);
+        let text = String::from_utf8(written.into()).expect("text");
+        assert_eq!(text, serde_json::to_string(&body).expect("serialises"));
     }
 }

@@ -29,40 +29,65 @@ pub struct HttpLimits {
     pub allowed_origins: Vec<String>,
 }
 
+/// What the outermost layer works with.
+#[derive(Clone)]
+struct Around {
+    ids: Arc<dyn Ids>,
+    limit: Duration,
+}
+
 /// Puts the layers around the routes.
 pub(super) fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
-    // one stack, the outermost first: each call of `Router::layer` would box every route once more
+    // one stack, the outermost first, because each call of `Router::layer` boxes every route once
+    // more; and one function where there could be three, because each boxes the answer once more
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(ids, trace::layer))
-        .layer(middleware::from_fn(headers))
+        .layer(middleware::from_fn_with_state(Around { ids, limit: limits.request }, around))
         .option_layer(cors(&limits.allowed_origins))
-        .layer(middleware::from_fn(unread::layer))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(limits.request, within));
+        .layer(CatchPanicLayer::custom(panicked));
     routes.layer(layers)
 }
 
 /// Puts around routes what also those pass that have limits of their own.
 pub fn beside(routes: Router, ids: Arc<dyn Ids>) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(ids, trace::layer))
-        .layer(middleware::from_fn(headers));
-    routes.layer(layers)
+    routes.layer(middleware::from_fn_with_state(ids, traced_and_bounded))
+}
+
+async fn traced_and_bounded(
+    State(ids): State<Arc<dyn Ids>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    trace::traced(ids.as_ref(), request, async |request| match headers(&request) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => next.run(request).await,
+    })
+    .await
 }
 
 /// Refuses headers over the bounds; what is so far over them that it cannot be read whole is
 /// refused by the connection itself.
-async fn headers(request: Request, next: Next) -> Response {
+fn headers(request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     if headers.len() > HEADERS_MAX || sizes.sum::<usize>() > HEADERS_MAX_BYTES {
-        return Problem::new(Code::HeadersTooLarge).into_response();
+        return Err(Problem::new(Code::HeadersTooLarge));
     }
-    next.run(request).await
+    Ok(())
+}
+
+/// Traces the request and answers it within the limit, whatever was read of its body.
+async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
+    trace::traced(around.ids.as_ref(), request, async |request| {
+        if let Err(problem) = headers(&request) {
+            return problem.into_response();
+        }
+        unread::answered(request, async |request| within(around.limit, request, next).await).await
+    })
+    .await
 }
 
 /// Answers within the limit, and never lets a browser guess a type.
-async fn within(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+async fn within(limit: Duration, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(limit, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
     let headers = response.headers_mut();

@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Version};
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -61,16 +60,16 @@ impl Drop for Lent {
 }
 
 /// Answers, and leaves the connection fit for the next request or says that it is not.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn answered(request: Request, answer: impl AsyncFnOnce(Request) -> Response) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return answer(request).await;
     }
     // who waits for a 100 is not asked for a body that nobody wants
     let waits = request.headers().contains_key(EXPECT);
     let one_at_a_time = request.version() < Version::HTTP_2;
     let (home, mut back) = oneshot::channel();
     let lend = |body| Body::new(Lent { body, ended: false, home: Some(home) });
-    let mut response = next.run(request.map(lend)).await;
+    let mut response = answer(request.map(lend)).await;
     let read = match back.try_recv() {
         Ok(None) => true,
         Ok(Some(body)) => !waits && drain(body).await,

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::order::OrderReason;
-use domain::views::{AcceptedOrder, OrderView};
+use domain::views::{AcceptedOrder, OrderView, ReceiptJson};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -37,19 +36,6 @@ pub struct PaymentBody {
     /// Attempts so far.
     pub attempts: u32,
 }
-
-/// A receipt: JSON that is passed on as it was signed, not parsed and written again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ReceiptJson(Box<RawValue>);
-
-impl PartialEq for ReceiptJson {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
-}
-
-impl Eq for ReceiptJson {}
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -92,8 +78,10 @@ pub struct OrderBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
     /// When it was accepted.
+    #[serde(with = "domain::rfc3339")]
     pub accepted_at: DateTime<Utc>,
     /// When it last changed.
+    #[serde(with = "domain::rfc3339")]
     pub updated_at: DateTime<Utc>,
     /// The signed promise that the order was accepted; null where it is no longer kept.
     #[schema(value_type = Option<Object>)]
@@ -101,11 +89,9 @@ pub struct OrderBody {
 }
 
 impl OrderBody {
-    /// The order with its receipt, which is JSON text.
-    pub fn with_receipt(order: OrderView, receipt: Option<String>) -> Self {
-        let mut body = Self::from(order);
-        body.receipt = receipt.and_then(|text| RawValue::from_string(text).ok()).map(ReceiptJson);
-        body
+    /// The order with its receipt.
+    pub fn with_receipt(order: OrderView, receipt: Option<ReceiptJson>) -> Self {
+        Self { receipt, ..Self::from(order) }
     }
 
     /// Where it can be read.

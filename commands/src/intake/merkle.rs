@@ -1,10 +1,12 @@
 //! Receipts: one signed root for a batch of orders, one path for each (RFC 6962 hashing).
 
 use domain::envelope::Source;
+use domain::fingerprint::lower_hex;
 use domain::line::PricedLine;
 use domain::merkle::{Hash, climbed, leaf_hash, tree};
 use domain::money::Money;
 use domain::order::Accepted;
+use domain::rfc3339;
 use domain::seal::key_id;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -73,7 +75,7 @@ impl ReceiptSigner {
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect();
         let tree_size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         let (root, paths) = tree(&hashes);
-        let signature = hex::encode(self.key.sign(&signed(tree_size, &root)).to_bytes());
+        let signature = lower_hex(&self.key.sign(&signed(tree_size, &root)).to_bytes());
         let root = root.to_string();
         leaves
             .into_iter()
@@ -176,7 +178,7 @@ fn line(line: &PricedLine) -> LeafLine<'_> {
 pub(super) fn leaf_of(accepted: &Accepted, source: &Source) -> String {
     let at = accepted.admission.at;
     let leaf = Leaf {
-        accepted_at: at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        accepted_at: rfc3339::with_micros(&at),
         lines: accepted.lines.iter().map(line).collect(),
         offer_version: accepted.admission.offer_version,
         order_id: accepted.order_id.to_string(),

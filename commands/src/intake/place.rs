@@ -64,7 +64,7 @@ impl Intake {
         let mut record =
             request.record(order, CommandId(self.ports.ids.uuid()), &self.node, started);
         // a record of texts and numbers always serialises
-        let command = serde_json::to_string(&record).map_err(|_| PlaceRefusal::StockUnavailable)?;
+        let command = record.to_json().map_err(|_| PlaceRefusal::StockUnavailable)?;
         let take = Take {
             spotlight: request.spotlight,
             seller: request.seller.clone(),

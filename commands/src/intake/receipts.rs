@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ports::AcceptedOrders;
-use domain::views::AcceptedOrder;
+use domain::views::{AcceptedOrder, ReceiptJson};
 use metrics::histogram;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -59,8 +59,8 @@ impl Receipts {
 }
 
 impl ReceiptsWorker {
-    /// Makes promises until `shutdown`, and then those that already wait. It never waits for a
-    /// batch to fill.
+    /// Makes promises until `shutdown`, and then those that already wait. It waits for no time to
+    /// pass and for no batch to fill.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut batch = Vec::with_capacity(RECEIPTS_BATCH_MAX);
         loop {
@@ -75,7 +75,19 @@ impl ReceiptsWorker {
             if received == 0 {
                 return;
             }
+            self.gather(&mut batch).await;
             self.promise(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// What the log acknowledged together wakes its tasks one after the other, and this one after
+    /// the first of them: the others are let go first, so that one signature does for all.
+    async fn gather(&mut self, batch: &mut Vec<Waiting>) {
+        tokio::task::yield_now().await;
+        while batch.len() < RECEIPTS_BATCH_MAX
+            && let Ok(waiting) = self.queue.try_recv()
+        {
+            batch.push(waiting);
         }
     }
 
@@ -92,7 +104,7 @@ impl ReceiptsWorker {
         }
         let receipts = self.signer.sign(leaves);
         for (order, receipt) in orders.iter_mut().zip(receipts) {
-            order.receipt = serde_json::to_string(&receipt).ok();
+            order.receipt = ReceiptJson::of(&receipt);
         }
         let before = match self.accepted.put(&orders).await {
             Ok(before) => before,

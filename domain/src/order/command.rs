@@ -43,6 +43,7 @@ pub struct PlaceOrder {
     /// The fingerprint of the request.
     pub body_fingerprint: Fingerprint,
     /// When the request arrived.
+    #[serde(with = "crate::rfc3339")]
     pub received_at: Timestamp,
     /// The node that took it.
     pub node: String,

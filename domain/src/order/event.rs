@@ -95,10 +95,12 @@ pub struct Accepted {
     /// The fingerprint of the request.
     pub body_fingerprint: Fingerprint,
     /// When the request arrived, by the node's clock.
+    #[serde(with = "crate::rfc3339")]
     pub received_at: Timestamp,
     /// The node that took the request.
     pub node: String,
     /// When it was decided, by the writer's clock.
+    #[serde(with = "crate::rfc3339")]
     pub accepted_at: Timestamp,
     /// Who, and what the shop wrote on it.
     #[serde(default)]

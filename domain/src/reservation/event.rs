@@ -40,6 +40,7 @@ pub enum ReservationEvent {
         /// The gate's number of the take.
         admission_no: u64,
         /// Until when, by the writer's clock.
+        #[serde(with = "crate::rfc3339")]
         deadline: Timestamp,
     },
     /// The units are sold.

@@ -213,7 +213,7 @@ impl CommandLog for KafkaCommandLog {
             counter!(COMMANDS_REFUSED_TOTAL).increment(1);
             AppendError::Refused(why)
         };
-        let value = serde_json::to_vec(record).map_err(|error| refused(error.to_string()))?;
+        let value = record.to_json().map_err(|error| refused(error.to_string()))?;
         if value.len() > RECORD_MAX_BYTES {
             return Err(refused("the record is too large".to_owned()));
         }

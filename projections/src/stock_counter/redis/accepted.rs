@@ -6,9 +6,14 @@ use domain::ports::{AcceptedOrders, PortError};
 use domain::views::AcceptedOrder;
 use redis::{Cmd, Value};
 
-use super::encode;
 use super::link::{Link, unavailable};
 use super::reply::corrupt;
+
+/// Bytes that an accepted order of a line or two does not exceed: its text need not grow.
+const ORDER_BYTES: usize = 3 * 1_024;
+/// Arguments of the command that keeps it, and their bytes besides the order.
+const SET_ARGS: usize = 7;
+const SET_BYTES: usize = 96;
 
 /// Accepted orders under `order:{id}`, each for [`AcceptedOrders::KEPT_SECONDS`].
 pub struct RedisAcceptedOrders {
@@ -22,6 +27,11 @@ impl RedisAcceptedOrders {
     /// None can be reached in time, or an address is malformed.
     pub async fn connect(urls: &[String]) -> Result<Self, PortError> {
         Ok(Self { link: Link::connect(urls).await? })
+    }
+
+    /// Over a connection that there is: what goes out together is one write.
+    pub(super) const fn over(link: Link) -> Self {
+        Self { link }
     }
 }
 
@@ -50,10 +60,13 @@ impl AcceptedOrders for RedisAcceptedOrders {
         }
         let mut commands = Vec::with_capacity(orders.len());
         for order in orders {
-            let mut command = redis::cmd("SET");
+            let mut text = Vec::with_capacity(ORDER_BYTES);
+            serde_json::to_writer(&mut text, order).map_err(corrupt)?;
+            let mut command = redis::Cmd::with_capacity(SET_ARGS, text.len() + SET_BYTES);
             command
+                .arg("SET")
                 .arg(key(order.order.id))
-                .arg(encode::json(order)?)
+                .arg(text)
                 .arg("NX")
                 .arg("GET")
                 .arg("EX")

@@ -99,6 +99,11 @@ impl RedisGate {
         Ok(Self { link, prefix, seen: Seen::default(), scripts: Scripts::new() })
     }
 
+    /// The accepted orders of the same Redis, over the same connection.
+    pub fn accepted_orders(&self) -> RedisAcceptedOrders {
+        RedisAcceptedOrders::over(self.link.clone())
+    }
+
     fn keys(&self, spotlight: SpotlightId) -> GateKeys {
         GateKeys::of(&self.prefix, spotlight)
     }

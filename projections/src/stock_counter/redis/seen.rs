@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use domain::ids::{OrderId, SpotlightId};
 use domain::ports::GateOffer;
 use parking_lot::Mutex;
-use redis::Cmd;
+use redis::{Arg, Cmd};
 
 use super::keys::GateKeys;
 use super::link::Body;
@@ -23,7 +23,7 @@ pub(super) struct Standing {
     pub token: String,
     pub body: Body,
     /// `EVALSHA` with the keys and the token.
-    pub take: Cmd,
+    take: Cmd,
     pub offer: ArcSwapOption<ParsedOffer>,
     /// Every id that the gate has written down, as far as this node has read them.
     pub orders: Mutex<(usize, Arc<HashSet<OrderId>>)>,
@@ -50,6 +50,28 @@ impl Standing {
         }
         take.arg(token.as_bytes());
         Self { keys, token, body, take, offer: ArcSwapOption::empty(), orders: Mutex::default() }
+    }
+}
+
+/// Bytes of a take's own arguments besides the command, as they usually are, and how many there are.
+const TAKE_ARGS_BYTES: usize = 512;
+const TAKE_ARGS: usize = 8;
+
+impl Standing {
+    /// A take's beginning, with room for its arguments: they are added without growing.
+    pub fn take_with(&self, command_bytes: usize) -> Cmd {
+        let (known, bytes) = self.take.args_iter().fold((0, 0), |(known, bytes), arg| match arg {
+            Arg::Simple(arg) => (known + 1, bytes + arg.len()),
+            _ => (known + 1, bytes),
+        });
+        let room = bytes + TAKE_ARGS_BYTES + command_bytes;
+        let mut take = Cmd::with_capacity(known + TAKE_ARGS, room);
+        for arg in self.take.args_iter() {
+            if let Arg::Simple(arg) = arg {
+                take.arg(arg);
+            }
+        }
+        take
     }
 }
 

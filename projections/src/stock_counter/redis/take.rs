@@ -30,7 +30,7 @@ impl RedisGate {
             return Ok(TakeOutcome::NoState);
         };
         for _ in 0..STALE_RETRIES {
-            let mut command = standing.take.clone();
+            let mut command = standing.take_with(take.command.len());
             command
                 .arg(take.seller.as_str())
                 .arg(take.order.0.hyphenated().encode_lower(&mut [0; 36]).as_bytes())
