@@ -173,7 +173,7 @@ fn line(line: &PricedLine) -> LeafLine<'_> {
 }
 
 /// The leaf of an accepted order; every part of it is in the log as well.
-pub(super) fn leaf_of(accepted: &Accepted, source: &Source) -> String {
+pub fn leaf_of(accepted: &Accepted, source: &Source) -> String {
     let at = accepted.admission.at;
     let leaf = Leaf {
         accepted_at: at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
