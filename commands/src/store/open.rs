@@ -123,12 +123,12 @@ pub async fn open_audit(database: &str, options: &StoreOptions) -> Result<AuditR
     Ok(match kind_of(database)? {
         Kind::Sqlite => {
             let reader = Arc::new(SqliteReader::open(database, options).await?);
-            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+            AuditReaders { events: reader.clone(), rows: reader }
         }
         Kind::Postgres => {
             // not listening: a replica that only replays cannot listen either
             let reader = Arc::new(PostgresReader::connect(database, options).await?);
-            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+            AuditReaders { events: reader.clone(), rows: reader }
         }
     })
 }

@@ -21,8 +21,8 @@ pub(super) use verify::verdict;
 
 /// Audit the log: read-only, on any store
 ///
-/// `--database` names a store (sqlite://FILE or postgres://…) or a file that `replay export` wrote:
-/// its path, or export://PATH.
+/// `--database` names a store (`sqlite://FILE` or `postgres://…`) or a file that `replay export`
+/// wrote: its path, or `export://PATH`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
