@@ -26,6 +26,10 @@ async fn rows_of(url: &str) -> Vec<StoredRow> {
     readers.rows.rows(Position::START, 1_000_000).await.expect("reads")
 }
 
+fn last_of(rows: &Rows) -> u64 {
+    rows.0.last().expect("is not empty").position.0
+}
+
 /// Writes rows to a file.
 async fn write(path: &std::path::Path, rows: &Rows, format: Format, compressed: bool) {
     let mut file = std::fs::File::create(path).expect("creates");
@@ -160,19 +164,21 @@ async fn what_was_damaged_is_written_and_read_as_it_is() {
 async fn a_long_file_is_read_from_any_place_and_never_whole() {
     let mut rows = Rows::of(show().story.log());
     let row = rows.0[0].clone();
-    for position in rows.0.len() + 1..=2 * EXPORT_FRAME_ROWS + 77 {
-        rows.0.push(StoredRow { position: Position(position as u64), ..row.clone() });
+    let frame = u64::try_from(EXPORT_FRAME_ROWS).expect("fits");
+    for position in last_of(&rows) + 1..=2 * frame + 77 {
+        rows.0.push(StoredRow { position: Position(position), ..row.clone() });
     }
+    let last = last_of(&rows);
     let dir = tempfile::tempdir().expect("a folder");
     for (format, name) in Format::ALL {
         for compressed in [false, true] {
             let path = dir.path().join(format!("{name}-{compressed}"));
             write(&path, &rows, format, compressed).await;
             let file = ExportFile::open(&path).expect("opens");
-            assert_eq!(file.head().await.expect("has a head").0, rows.0.len() as u64);
+            assert_eq!(file.head().await.expect("has a head").0, last);
             for after in [0, 1, 4_094, 4_095, 4_096, 4_097, 8_192, 8_250, 8_268, 8_269, 3] {
                 let page = file.rows(Position(after), 5).await.expect("reads");
-                let wanted: Vec<u64> = (after + 1..=rows.0.len() as u64).take(5).collect();
+                let wanted: Vec<u64> = (after + 1..=last).take(5).collect();
                 let found: Vec<u64> = page.iter().map(|row| row.position.0).collect();
                 assert_eq!(found, wanted, "{name} {compressed} after {after}");
             }

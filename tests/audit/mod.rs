@@ -4,4 +4,5 @@ mod exports;
 mod moments;
 mod orders;
 mod program;
+mod seals;
 mod show;

@@ -9,7 +9,7 @@ use serde_json::Value;
 mod schema;
 
 /// Files that are compared as they are.
-fn root(path: &str) -> PathBuf {
+pub fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 

@@ -175,7 +175,7 @@ fn line(line: &PricedLine) -> LeafLine<'_> {
 }
 
 /// The leaf of an accepted order; every part of it is in the log as well.
-pub(super) fn leaf_of(accepted: &Accepted, source: &Source) -> String {
+pub fn leaf_of(accepted: &Accepted, source: &Source) -> String {
     let at = accepted.admission.at;
     let leaf = Leaf {
         accepted_at: rfc3339::with_micros(&at),

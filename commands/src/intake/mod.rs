@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use host::narrow_of;
 pub use host::{Decided, HostRefusal};
-pub use merkle::{Receipt, ReceiptError, ReceiptSigner, verify_receipt};
+pub use merkle::{Receipt, ReceiptError, ReceiptSigner, leaf_of as receipt_leaf, verify_receipt};
 pub(crate) use place::admit_record;
 pub use receipts::{RECEIPTS_BATCH_MAX, RECEIPTS_QUEUE_MAX, Receipts, ReceiptsWorker};
 pub use request::{OrderRequest, PlaceRefusal, Placed};

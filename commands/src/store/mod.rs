@@ -9,6 +9,7 @@ mod memory_state;
 mod numbers;
 mod open;
 mod postgres;
+mod seal_log;
 mod sealed;
 mod sqlite;
 mod stored;
@@ -20,6 +21,7 @@ pub use open::{
     AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
 };
 pub use postgres::{PostgresReader, PostgresStore};
+pub use seal_log::{SealLogError, SealedLog, seal_log};
 pub use sqlite::{SqliteReader, SqliteStore};
 
 /// How long a role's lease lasts without being renewed, in seconds.

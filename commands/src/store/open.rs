@@ -8,8 +8,9 @@ use sqlx::migrate::{MigrateError, Migrator};
 use tokio_util::task::TaskTracker;
 
 use super::import::RowSink;
-use super::postgres::{PostgresReader, PostgresSink, PostgresStore};
-use super::sqlite::{SqliteReader, SqliteSink, SqliteStore};
+use super::postgres::{PostgresReader, PostgresSealSink, PostgresSink, PostgresStore};
+use super::seal_log::SealSink;
+use super::sqlite::{SqliteReader, SqliteSealSink, SqliteSink, SqliteStore};
 
 /// Connections of a store's read pool where nothing else is asked for.
 pub const READERS_DEFAULT: u32 = 4;
@@ -122,12 +123,12 @@ pub async fn open_audit(database: &str, options: &StoreOptions) -> Result<AuditR
     Ok(match kind_of(database)? {
         Kind::Sqlite => {
             let reader = Arc::new(SqliteReader::open(database, options).await?);
-            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+            AuditReaders { events: reader.clone(), rows: reader }
         }
         Kind::Postgres => {
             // not listening: a replica that only replays cannot listen either
             let reader = Arc::new(PostgresReader::connect(database, options).await?);
-            AuditReaders { events: Arc::clone(&reader) as _, rows: reader }
+            AuditReaders { events: reader.clone(), rows: reader }
         }
     })
 }
@@ -137,6 +138,14 @@ pub(super) async fn sink(database: &str) -> Result<Box<dyn RowSink>, OpenError> 
     Ok(match kind_of(database)? {
         Kind::Sqlite => Box::new(SqliteSink::open(database).await?),
         Kind::Postgres => Box::new(PostgresSink::open(database).await?),
+    })
+}
+
+/// Where seals are written.
+pub(super) async fn seal_sink(database: &str) -> Result<Box<dyn SealSink>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Box::new(SqliteSealSink::open(database).await?),
+        Kind::Postgres => Box::new(PostgresSealSink::open(database).await?),
     })
 }
 

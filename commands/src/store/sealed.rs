@@ -92,3 +92,8 @@ pub(super) fn decode_key(
 ) -> Result<KeyRecord, PortError> {
     Ok(KeyRecord { key_id, public_key, first_seal: unsigned(first, "a seal's number")? })
 }
+
+/// The JSON of a block's seal.
+pub(super) fn seal_json(block: &SealedBlock) -> Result<String, sqlx::Error> {
+    serde_json::to_string(&block.seal).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}

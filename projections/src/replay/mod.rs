@@ -13,8 +13,10 @@ mod gate_check;
 mod order_log;
 mod orders_check;
 mod pages;
+mod prove;
 mod render;
 mod report;
+mod seals_check;
 mod state;
 mod stock_at;
 mod timeline;
@@ -22,12 +24,17 @@ mod trace;
 mod verify;
 mod why;
 mod why_words;
+mod witness;
 
 pub use at::{Change, Diff, When, diff, render_diff, render_state, state_at};
 pub use bisect::{BisectError, Bisected, Hit, PREDICATE_CHARS_MAX, Predicate, bisect};
-pub use order_log::AskError;
+pub use order_log::{AskError, accepted_order};
+pub use prove::{
+    Consistency, EventRef, Inclusion, ProofError, check_inclusion, prove_consistency, prove_event,
+};
 pub use render::render_human;
 pub use report::{Head, InvariantReport, Report, Verdict};
+pub use seals_check::{SealsChecked, Unproven, check_seals};
 pub use state::{
     BroadcastState, OrderCounts, OrderState, Scope, SkuState, SpotlightState, State, StateFold,
     ViewerState,
@@ -40,3 +47,4 @@ pub use trace::{
 pub use verify::{PAGE_EVENTS, Progress, VIOLATIONS_KEPT_MAX, VerifyOptions, verify};
 pub use why::{BEFORE_MAX, VIEWER_ORDERS_MAX, Why, WhyViewer, why, why_viewer};
 pub use why_words::{Language, render_why, render_why_viewer};
+pub use witness::{Witness, WitnessError, read_witness, write_witness};

@@ -1,6 +1,6 @@
 //! The events of one order, found by its streams.
 
-use domain::envelope::Recorded;
+use domain::envelope::{Position, Recorded, Source};
 use domain::event::{Event, StreamId, StreamKind};
 use domain::ids::{OrderId, SpotlightId};
 use domain::order::{Accepted, OrderEvent};
@@ -55,12 +55,29 @@ pub fn accepted_in(events: &[Recorded], order: OrderId) -> Result<&Accepted, Ask
     acceptance(events).ok_or_else(|| AskError::Unknown(format!("acceptance of order {order}")))
 }
 
+/// The acceptance of an order with its position and its command's place, owned.
+///
+/// # Errors
+/// [`AskError::Unknown`] where the log has none.
+pub async fn accepted_order(
+    reader: &dyn EventReader,
+    order: OrderId,
+) -> Result<(Position, Accepted, Source), AskError> {
+    let events = events_of(reader, order).await?;
+    let accepted = accepted_in(&events, order)?.clone();
+    let first = events.iter().find(|event| acceptance(std::slice::from_ref(event)).is_some());
+    let Some(first) = first else {
+        return Err(AskError::Unknown(format!("acceptance of order {order}")));
+    };
+    Ok((first.position, accepted, first.metadata.source.clone()))
+}
+
 /// Whether the log knows a spotlight.
 ///
 /// # Errors
 /// [`AskError::Unknown`] where it does not.
 pub async fn must_know(reader: &dyn EventReader, spotlight: SpotlightId) -> Result<(), AskError> {
-    let events = reader.read_key(spotlight.into(), domain::envelope::Position::START, 1).await?;
+    let events = reader.read_key(spotlight.into(), Position::START, 1).await?;
     if events.is_empty() {
         return Err(AskError::Unknown(format!("spotlight {spotlight}")));
     }

@@ -58,6 +58,13 @@ pub fn render_human(report: &Report) -> String {
             line(format_args!("         at {position}, event {}: {detail}", violation.event_id));
         }
     }
+    if let Some(hash) = &report.head.hash {
+        line(format_args!("the chain up to position {} is {hash}", report.head.position));
+    }
+    if let Some(unproven) = &report.unproven {
+        let (first, last, reason) = (unproven.first, unproven.last, &unproven.reason);
+        line(format_args!("UNPROVEN: positions {first} to {last}: {reason}"));
+    }
     match (report.verdict, report.first_break()) {
         (Verdict::Bad, Some((id, violation))) => {
             let position = violation.position;

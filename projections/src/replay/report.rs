@@ -6,6 +6,8 @@ use domain::invariants::Violation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::seals_check::Unproven;
+
 /// Whether the log is what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,6 +69,9 @@ pub struct Report {
     pub head: Head,
     /// Each invariant.
     pub invariants: Vec<InvariantReport>,
+    /// What no seal, or no witness, vouches for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// Events per second.
@@ -89,6 +94,7 @@ impl Report {
             last_position: Position::START,
             head: Head { position: Position::START, hash: None },
             invariants: vec![broken],
+            unproven: None,
             duration_ms: 0,
             events_per_second: 0.0,
         }

@@ -187,6 +187,8 @@ impl StateFold {
             }
             BroadcastEvent::BroadcastStarted { .. } => BroadcastStatus::Live,
             BroadcastEvent::BroadcastEnded { .. } => BroadcastStatus::Ended,
+            // the chat is no part of the sale
+            _ => return,
         };
         if let Some(broadcast) = self.state.broadcasts.get_mut(&event.broadcast_id()) {
             broadcast.status = status;

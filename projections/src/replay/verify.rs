@@ -6,12 +6,14 @@ use std::time::Instant;
 use domain::envelope::{Position, Recorded};
 use domain::ids::EventId;
 use domain::invariants::{Finding, Invariants, LogEnd, Violation};
-use domain::ports::{EventReader, OrderBook, PortError, StockGate};
+use domain::ports::{EventReader, OrderBook, PortError, RowReader, StockGate};
 use uuid::Uuid;
 
 use super::gate_check::GateCheck;
 use super::orders_check::OrdersCheck;
 use super::report::{Head, InvariantReport, Report, Verdict};
+use super::seals_check::{SealsChecked, check_seals};
+use super::witness::Witness;
 
 /// Events that are read at a time.
 pub const PAGE_EVENTS: usize = 2_000;
@@ -23,6 +25,7 @@ pub const VIOLATIONS_KEPT_MAX: usize = 100;
 const NO_GATE: &str = "the stock gate is not reachable from here";
 const NO_ORDERS: &str = "the order book is not reachable from here";
 const NO_SEALS: &str = "the log is not sealed";
+const NOT_WHOLE: &str = "only a part of the log is verified";
 const NO_TIME: &str =
     "a log at rest cannot be late: the simulator and the tests under faults check it";
 
@@ -41,6 +44,10 @@ pub struct VerifyOptions<'a> {
     pub gate: Option<&'a dyn StockGate>,
     /// The order book that I8 compares.
     pub orders: Option<&'a dyn OrderBook>,
+    /// The stored bytes that I11 compares with their seals.
+    pub rows: Option<&'a dyn RowReader>,
+    /// The seals that somebody else kept.
+    pub witness: Option<&'a Witness>,
 }
 
 /// How far a verification is.
@@ -126,7 +133,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn invariants(&mut self) -> Vec<InvariantReport> {
+    fn invariants(&mut self, seals: InvariantReport) -> Vec<InvariantReport> {
         let mut reports: Vec<InvariantReport> = self
             .invariants
             .counts()
@@ -141,7 +148,7 @@ impl Pass<'_> {
             Some(orders) => InvariantReport::judged("I8", orders.checked()),
             None => InvariantReport::skipped("I8", NO_ORDERS),
         });
-        reports.push(InvariantReport::skipped("I11", NO_SEALS));
+        reports.push(seals);
         reports.push(InvariantReport::skipped("I12", NO_TIME));
         reports.sort_by_key(|report| report.id.get(1..).and_then(|text| text.parse::<u32>().ok()));
         for report in &mut reports {
@@ -199,7 +206,10 @@ pub async fn verify(
         progress(Progress { position: after, end });
     }
     pass.finish(&options).await?;
-    let invariants = pass.invariants();
+    let (sealed, seals) = seals(&options, progress).await?;
+    let SealsChecked { findings, hash, unproven, .. } = sealed;
+    pass.note(findings);
+    let invariants = pass.invariants(seals);
     let bad = invariants.iter().any(|invariant| invariant.violations_total > 0);
     let elapsed = begun.elapsed();
     Ok(Report {
@@ -207,11 +217,31 @@ pub async fn verify(
         events: pass.events,
         first_position: pass.first.unwrap_or_default(),
         last_position: if pass.events > 0 { pass.last } else { Position::START },
-        head: Head { position: head, hash: None },
+        head: Head { position: head, hash: hash.map(|hash| hash.to_string()) },
         invariants,
+        unproven,
         duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         events_per_second: per_second(pass.events, elapsed),
     })
+}
+
+/// What I11 says.
+async fn seals(
+    options: &VerifyOptions<'_>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(SealsChecked, InvariantReport), PortError> {
+    let skipped = |why| Ok((SealsChecked::default(), InvariantReport::skipped("I11", why)));
+    if options.after > Position::START || options.up_to.is_some() {
+        return skipped(NOT_WHOLE);
+    }
+    let Some(rows) = options.rows else { return skipped(NO_SEALS) };
+    match check_seals(rows, options.witness, progress).await? {
+        Some(sealed) => {
+            let report = InvariantReport::judged("I11", sealed.checked);
+            Ok((sealed, report))
+        }
+        None => skipped(NO_SEALS),
+    }
 }
 
 fn per_second(events: u64, elapsed: std::time::Duration) -> f64 {

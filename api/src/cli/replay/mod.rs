@@ -6,6 +6,8 @@ mod moments;
 mod orders;
 mod progress;
 mod rebuild;
+mod receipt;
+mod seals;
 mod source;
 mod verify;
 
@@ -19,8 +21,8 @@ pub(super) use verify::verdict;
 
 /// Audit the log: read-only, on any store
 ///
-/// `--database` names a store (sqlite://FILE or postgres://…) or a file that `replay export` wrote:
-/// its path, or export://PATH.
+/// `--database` names a store (`sqlite://FILE` or `postgres://…`) or a file that `replay export`
+/// wrote: its path, or `export://PATH`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -38,6 +40,10 @@ enum Tool {
     At(moments::AtArgs),
     Diff(moments::DiffArgs),
     Bisect(moments::BisectArgs),
+    Seal(seals::SealArgs),
+    Prove(seals::ProveArgs),
+    Witness(seals::WitnessArgs),
+    Receipt(receipt::ReceiptArgs),
     /// Build again what is derived from the log
     Rebuild {
         #[command(subcommand)]
@@ -61,6 +67,10 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::At(args) => moments::at(args).await,
         Tool::Diff(args) => moments::diff(args).await,
         Tool::Bisect(args) => moments::bisect(args).await,
+        Tool::Seal(args) => seals::seal(args).await,
+        Tool::Prove(args) => seals::prove(args).await,
+        Tool::Witness(args) => seals::witness(args).await,
+        Tool::Receipt(args) => receipt::receipt(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
     }
 }

@@ -67,7 +67,7 @@ pub(super) struct DiffArgs {
 ///
 /// The expression is one of CEL over what `at --json` prints: `position`, `time`, `broadcasts`,
 /// `spotlights`, `order`, `viewer`; paths with `.name` and `["name"]`, comparison, `&&`, `||`, `!`.
-/// Such as: spotlights["ID"].stock["CUP"].remaining == 0. Exits with 1 where it never turns true.
+/// Such as: `spotlights["ID"].stock["CUP"].remaining == 0`. Exits with 1 where it never turns true.
 #[derive(Debug, clap::Args)]
 pub(super) struct BisectArgs {
     #[command(flatten)]

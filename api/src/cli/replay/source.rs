@@ -80,7 +80,7 @@ pub(super) async fn open(config: &Config) -> Result<Source, CliError> {
 
 fn open_file(path: &Path) -> Result<Source, FileError> {
     let file = Arc::new(ExportFile::open(path)?);
-    Ok(Source { events: Arc::clone(&file) as _, rows: file, is_file: true })
+    Ok(Source { events: file.clone(), rows: file, is_file: true })
 }
 
 fn refused_file(path: &Path, error: FileError) -> CliError {

@@ -1,5 +1,7 @@
 //! `onair replay verify`.
 
+use std::path::PathBuf;
+
 use domain::envelope::Position;
 use domain::ports::{OrderBook, StockGate};
 use projections::read_model;
@@ -7,6 +9,7 @@ use projections::replay::{self, Progress, VerifyOptions};
 use projections::stock_counter::RedisGate;
 
 use super::progress::Bar;
+use super::seals;
 use super::source::{self, Opened, Source, nodes};
 use crate::cli::{CliError, SettingArgs, Verdict};
 use crate::config;
@@ -27,6 +30,9 @@ pub(super) struct VerifyArgs {
     /// Nothing is under way any more: an order that has not ended is a break
     #[arg(long)]
     settled: bool,
+    /// Seals that somebody else kept: a file of `replay witness export`, or a folder of such files
+    #[arg(long, value_name = "PATH")]
+    witness: Option<PathBuf>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -66,6 +72,8 @@ async fn check(
     gate: Option<&RedisGate>,
     orders: Option<&dyn OrderBook>,
 ) -> Result<replay::Report, CliError> {
+    let witness = args.witness.as_deref().map(replay::read_witness).transpose();
+    let witness = witness.map_err(seals::refused)?;
     let options = VerifyOptions {
         after: Position(args.from.saturating_sub(1)),
         up_to: args.to.map(Position),
@@ -73,6 +81,8 @@ async fn check(
         page: None,
         gate: gate.map(|gate| -> &dyn StockGate { gate }),
         orders,
+        rows: Some(source.rows.as_ref()),
+        witness: witness.as_ref(),
     };
     let bar = Bar::new();
     let mut progress = |progress: Progress| bar.at(progress.position, progress.end);

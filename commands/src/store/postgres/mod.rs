@@ -6,6 +6,7 @@ mod import;
 mod listener;
 mod reader;
 mod rows;
+mod seal;
 mod session;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 pub use connect::migrate;
 pub(super) use import::PostgresSink;
 pub use reader::PostgresReader;
+pub(super) use seal::PostgresSealSink;
 
 use self::connect::unavailable;
 use self::session::PostgresSession;

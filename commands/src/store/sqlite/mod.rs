@@ -4,6 +4,7 @@ mod connect;
 mod import;
 mod reader;
 mod rows;
+mod seal;
 mod session;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 pub use connect::migrate;
 pub(super) use import::SqliteSink;
 pub use reader::SqliteReader;
+pub(super) use seal::SqliteSealSink;
 
 use self::connect::unavailable;
 use self::session::SqliteSession;

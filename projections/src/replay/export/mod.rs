@@ -118,6 +118,14 @@ impl LineError {
     }
 }
 
+/// A row as a line of a format.
+///
+/// # Errors
+/// A row that the format cannot hold.
+pub fn encode_row(format: Format, row: &StoredRow) -> Result<String, LineError> {
+    format.encode(row)
+}
+
 /// A column that names something; only the payload and the metadata may be no text.
 fn name_of<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, LineError> {
     std::str::from_utf8(bytes).map_err(|_| LineError(format!("{what} is no text")))
