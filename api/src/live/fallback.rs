@@ -172,8 +172,8 @@ fn begin(live: Arc<LiveState>, headers: &HeaderMap, shape: Shape, first: Bytes) 
     let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
     let session = live.ids.uuid().to_string();
-    let line = live.emulation.begin(session.clone());
-    let reader = Incoming { first: Some(first), line, gone: sender.clone() };
+    let commands = live.emulation.begin(session.clone());
+    let reader = Incoming { first: Some(first), commands, gone: sender.clone() };
     let writer = Outgoing { sender, shape };
     let (tracked, codec) = (live.connections.clone(), shape.codec());
     tracked.spawn(async move {
@@ -199,7 +199,7 @@ fn begin(live: Arc<LiveState>, headers: &HeaderMap, shape: Shape, first: Bytes) 
 
 struct Incoming {
     first: Option<Bytes>,
-    line: Line,
+    commands: Line,
     gone: mpsc::Sender<Bytes>,
 }
 
@@ -210,7 +210,7 @@ impl Reader for Incoming {
         }
         tokio::select! {
             () = self.gone.closed() => None,
-            message = self.line.next() => message.map(Ok),
+            message = self.commands.next() => message.map(Ok),
         }
     }
 }
