@@ -299,111 +299,35 @@ async fn commands_reach_a_connection_at_another_node(sdk: Sdk) {
     assert_eq!(viewer.next("disconnected").await["code"], 3503, "there is no close frame");
 }
 
-mod javascript {
-    use super::Sdk::JavaScript;
-
-    #[tokio::test]
-    async fn from_connect_to_recovery() {
-        super::from_connect_to_recovery(JavaScript).await;
-    }
-    #[tokio::test]
-    async fn an_expired_token_is_fetched_anew() {
-        super::an_expired_token_is_fetched_anew(JavaScript).await;
-    }
-    #[tokio::test]
-    async fn refusals_end_the_connection() {
-        super::refusals_end_the_connection(JavaScript).await;
-    }
-    #[tokio::test]
-    async fn calls_are_answered() {
-        super::calls_are_answered(JavaScript).await;
-    }
+macro_rules! on_sdk {
+    ($module:ident, $sdk:ident: $($test:ident),+ $(,)?) => {
+        mod $module {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Sdk::$sdk).await;
+            })+
+        }
+    };
 }
 
-mod protobuf {
-    use super::Sdk::Protobuf;
-
-    #[tokio::test]
-    async fn from_connect_to_recovery() {
-        super::from_connect_to_recovery(Protobuf).await;
-    }
-    #[tokio::test]
-    async fn an_expired_token_is_fetched_anew() {
-        super::an_expired_token_is_fetched_anew(Protobuf).await;
-    }
-    #[tokio::test]
-    async fn refusals_end_the_connection() {
-        super::refusals_end_the_connection(Protobuf).await;
-    }
-    #[tokio::test]
-    async fn calls_are_answered() {
-        super::calls_are_answered(Protobuf).await;
-    }
+macro_rules! all_on_sdk {
+    ($module:ident, $sdk:ident $(, $more:ident)*) => {
+        on_sdk!($module, $sdk:
+            from_connect_to_recovery,
+            an_expired_token_is_fetched_anew,
+            refusals_end_the_connection,
+            $($more),*
+        );
+    };
 }
 
-mod sse {
-    use super::Sdk::Sse;
-
-    #[tokio::test]
-    async fn from_connect_to_recovery() {
-        super::from_connect_to_recovery(Sse).await;
-    }
-    #[tokio::test]
-    async fn an_expired_token_is_fetched_anew() {
-        super::an_expired_token_is_fetched_anew(Sse).await;
-    }
-    #[tokio::test]
-    async fn refusals_end_the_connection() {
-        super::refusals_end_the_connection(Sse).await;
-    }
-    #[tokio::test]
-    async fn calls_are_answered() {
-        super::calls_are_answered(Sse).await;
-    }
-    #[tokio::test]
-    async fn commands_reach_a_connection_at_another_node() {
-        super::commands_reach_a_connection_at_another_node(Sse).await;
-    }
-}
-
-mod http_stream {
-    use super::Sdk::HttpStream;
-
-    #[tokio::test]
-    async fn from_connect_to_recovery() {
-        super::from_connect_to_recovery(HttpStream).await;
-    }
-    #[tokio::test]
-    async fn an_expired_token_is_fetched_anew() {
-        super::an_expired_token_is_fetched_anew(HttpStream).await;
-    }
-    #[tokio::test]
-    async fn refusals_end_the_connection() {
-        super::refusals_end_the_connection(HttpStream).await;
-    }
-    #[tokio::test]
-    async fn calls_are_answered() {
-        super::calls_are_answered(HttpStream).await;
-    }
-    #[tokio::test]
-    async fn commands_reach_a_connection_at_another_node() {
-        super::commands_reach_a_connection_at_another_node(HttpStream).await;
-    }
-}
-
-mod python {
-    use super::Sdk::Python;
-
-    #[tokio::test]
-    async fn from_connect_to_recovery() {
-        super::from_connect_to_recovery(Python).await;
-    }
-    #[tokio::test]
-    async fn an_expired_token_is_fetched_anew() {
-        super::an_expired_token_is_fetched_anew(Python).await;
-    }
-    #[tokio::test]
-    async fn refusals_end_the_connection() {
-        super::refusals_end_the_connection(Python).await;
-    }
-}
+all_on_sdk!(javascript, JavaScript, calls_are_answered);
+all_on_sdk!(protobuf, Protobuf, calls_are_answered);
+all_on_sdk!(sse, Sse, calls_are_answered, commands_reach_a_connection_at_another_node);
+all_on_sdk!(
+    http_stream,
+    HttpStream,
+    calls_are_answered,
+    commands_reach_a_connection_at_another_node
+);
+all_on_sdk!(python, Python);
