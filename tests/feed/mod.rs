@@ -4,6 +4,7 @@
 mod bus;
 mod calls;
 mod client;
+mod fallback;
 mod fold;
 mod harness;
 mod log;

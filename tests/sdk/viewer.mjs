@@ -1,7 +1,8 @@
 // A viewer on the official JavaScript client: prints every event as a line of JSON.
 // usage: node viewer.mjs URL TOKEN [BROADCAST [KIND]]; answers `token_asked` with the next line of
 // stdin; a line `{"method", "data"}` is a call, whose outcome is printed as `result`. KIND is
-// `protobuf` for the client's Protobuf build.
+// `protobuf` for the client's Protobuf build, `sse` or `http_stream` for those transports; then URL may
+// name a second node after `|`, which is given the commands.
 import readline from 'node:readline';
 import WebSocket from 'ws';
 
@@ -17,10 +18,41 @@ const decoded = (data) => {
 const number = (value) => value?.toNumber?.() ?? value;
 const print = (event, context) => process.stdout.write(JSON.stringify({ event, ...context }) + '\n');
 
+// as much of a browser's EventSource as the client needs; Node has none
+class EventSource {
+  constructor(url) {
+    this.abort = new AbortController();
+    this.read(url).catch((error) => this.onerror?.(error));
+  }
+  async read(url) {
+    const response = await fetch(url, { signal: this.abort.signal });
+    if (!response.ok) throw new Error(response.status);
+    this.onopen?.();
+    let rest = '';
+    for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+      const events = (rest + chunk).split('\n\n');
+      rest = events.pop();
+      for (const event of events) {
+        const data = event.split('\n').map((line) => line.replace(/^data: /, '')).join('\n');
+        this.onmessage?.({ data });
+      }
+    }
+    throw new Error('the stream ended');
+  }
+  close() {
+    this.abort.abort();
+  }
+}
+
+const [near, far] = url.split('|').map((node) => node.replace('ws', 'http').replace('/connection/websocket', ''));
+const isFallback = kind === 'sse' || kind === 'http_stream';
+const endpoint = isFallback ? [{ transport: kind, endpoint: `${near}/connection/${kind}` }] : url;
 const tokens = [];
 let askers = [];
-const client = new Centrifuge(url, {
+const client = new Centrifuge(endpoint, {
   token,
+  emulationEndpoint: `${far ?? near}/emulation`,
+  eventsource: EventSource,
   websocket: WebSocket,
   data: encoded(broadcast ? { broadcast } : null),
   minReconnectDelay: 20,

@@ -53,6 +53,10 @@ pub const CHAT_LOG_AT_ONCE: usize = 200;
 pub const LIKE_COUNT_MAX: u64 = 50;
 /// How often a node says who watches before its word runs out.
 pub const REPORTS_PER_WORD: u32 = 3;
+/// Messages that wait for an emulated connection.
+pub const EMULATED_MESSAGES_MAX: usize = 32;
+/// Bytes of a request that carries commands: JSON inside JSON is longer.
+pub const EMULATION_BODY_BYTES_MAX: usize = 2 * INBOUND_BYTES_MAX + 1_024;
 /// Bytes that a connection reads ahead.
 pub const READ_BUFFER_BYTES: usize = 1_024;
 

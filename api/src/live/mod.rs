@@ -6,6 +6,9 @@ mod channels;
 mod chat;
 mod codec;
 mod codes;
+mod connection;
+mod emulation;
+mod fallback;
 mod feed;
 mod hub;
 mod likes;
@@ -42,9 +45,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use codes::{Close, Refusal};
+pub use fallback::{EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH};
 pub use limits::*;
 pub use token::{Claims, TokenError, TokenVerifier};
 
+use emulation::Emulation;
 use hub::Hub;
 use log::Keeper;
 use origin::Origins;
@@ -103,6 +108,7 @@ pub struct LiveState {
     lookup: OrderLookup,
     rates: Rates,
     keeper: Keeper,
+    emulation: Arc<Emulation>,
     origins: Origins,
     viewers: Viewers,
     seats: Arc<Semaphore>,
@@ -121,12 +127,14 @@ impl LiveState {
             parts.board,
             parts.clock.clone(),
             parts.lookup.reader.clone(),
-            (parts.limits, parts.node),
+            (parts.limits, parts.node.clone()),
             rooms.clone(),
             rooms_end.clone(),
         );
         let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
         rooms.spawn(work.run(rooms_end.clone()));
+        let emulation = Arc::new(Emulation::new(parts.bus.clone(), parts.node));
+        rooms.spawn(emulation.clone().listen(rooms_end.clone()));
         let streams =
             Streams { bus: parts.bus, orders: parts.orders, pseudonyms: parts.pseudonyms };
         Arc::new(Self {
@@ -139,6 +147,7 @@ impl LiveState {
             lookup: parts.lookup,
             rates: Rates::default(),
             keeper,
+            emulation,
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
             seats: Arc::new(Semaphore::new(parts.limits.connections)),
@@ -147,6 +156,11 @@ impl LiveState {
             rooms_end,
             draining: CancellationToken::new(),
         })
+    }
+
+    /// The node's name.
+    fn node(&self) -> &str {
+        self.emulation.node()
     }
 
     /// A place for one more connection.
@@ -185,5 +199,6 @@ impl LiveState {
 
 /// The routes of the sockets.
 pub fn router(state: Arc<LiveState>) -> Router {
-    Router::new().route(PATH, any(socket::upgrade)).with_state(state)
+    let fallback = fallback::routes(state.origins.clone());
+    Router::new().route(PATH, any(socket::upgrade)).merge(fallback).with_state(state)
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::codes::Refusal;
 use super::schema::{
-    ConnectRequest, Error, Publication, Push, Reply, StreamPosition, Subscribe, SubscribeRequest,
-    SubscribeResult, Unsubscribe,
+    ConnectRequest, Disconnect, Error, Publication, Push, Reply, StreamPosition, Subscribe,
+    SubscribeRequest, SubscribeResult, Unsubscribe,
 };
 
 impl ConnectRequest {
@@ -78,6 +78,16 @@ pub fn unsubscribed(channel: &str, (code, reason): (u32, &str)) -> Reply {
     push(channel, Push { unsubscribe: Some(unsubscribe), ..Push::default() })
 }
 
+/// The end of a connection that has no close frame.
+pub fn disconnected((code, reason): (u16, &str)) -> Reply {
+    let reconnect = code < FIRST_TERMINAL;
+    let disconnect = Disconnect { code: code.into(), reason: reason.to_owned(), reconnect };
+    push("", Push { disconnect: Some(disconnect), ..Push::default() })
+}
+
+/// From here a client stays away.
+const FIRST_TERMINAL: u16 = 3500;
+
 fn push(channel: &str, push: Push) -> Reply {
     let push = Push { channel: channel.to_owned(), ..push };
     Reply { push: Some(push), ..Reply::default() }
@@ -110,6 +120,16 @@ mod tests {
         assert_eq!(
             decoded(&unsubscribed("c", super::super::codes::UNSUBSCRIBED_INSUFFICIENT)),
             json!({"push": {"channel": "c", "unsubscribe": ended}})
+        );
+        let gone = json!({"code": 3001, "reason": "shutdown", "reconnect": true});
+        assert_eq!(
+            decoded(&disconnected((3001, "shutdown"))),
+            json!({"push": {"disconnect": gone}})
+        );
+        let out = json!({"code": 3500, "reason": "invalid token"});
+        assert_eq!(
+            decoded(&disconnected((3500, "invalid token"))),
+            json!({"push": {"disconnect": out}})
         );
     }
 

@@ -55,6 +55,8 @@ pub struct Session {
     pub(super) personal: mpsc::Sender<Personal>,
     expires_at: watch::Sender<Option<Timestamp>>,
     client: String,
+    /// What names the connection where commands come by another way.
+    emulated: Option<String>,
     member: Option<Member>,
     pub(super) feeds: BTreeMap<String, Feed>,
     pub(super) follows_personal: bool,
@@ -69,6 +71,7 @@ impl Session {
         outbox: Arc<Outbox>,
         personal: mpsc::Sender<Personal>,
         expires_at: watch::Sender<Option<Timestamp>>,
+        emulated: Option<String>,
     ) -> Self {
         let client = live.ids.uuid().to_string();
         Self {
@@ -77,6 +80,7 @@ impl Session {
             personal,
             expires_at,
             client,
+            emulated,
             member: None,
             feeds: BTreeMap::new(),
             follows_personal: false,
@@ -178,7 +182,8 @@ impl Session {
             ping: u32::try_from(self.live.limits.ping_every.as_secs()).unwrap_or(u32::MAX),
             pong: true,
             subs,
-            ..ConnectResult::default()
+            node: self.emulated.as_ref().map_or_else(String::new, |_| self.live.node().to_owned()),
+            session: self.emulated.clone().unwrap_or_default(),
         };
         self.expires_at.send_replace(Some(claims.expires_at));
         self.member = Some(Member { claims, _slot: slot });

@@ -146,3 +146,17 @@ pub struct RefreshRequest {
     #[prost(string, tag = "1")]
     pub token: String,
 }
+
+/// Commands to a connection that another node may hold.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct EmulationRequest {
+    /// The node.
+    #[prost(string, tag = "1")]
+    pub node: String,
+    /// The connection.
+    #[prost(string, tag = "2")]
+    pub session: String,
+    /// The commands.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub data: Bytes,
+}

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use command::{
-    Command, ConnectRequest, HistoryRequest, RefreshRequest, RpcRequest, StreamPosition,
-    SubscribeRequest,
+    Command, ConnectRequest, EmulationRequest, HistoryRequest, RefreshRequest, RpcRequest,
+    StreamPosition, SubscribeRequest,
 };
 pub use reply::{
-    ConnectResult, Error, HistoryResult, PresenceStatsResult, Publication, Push, RefreshResult,
-    Reply, SubRefreshResult, Subscribe, SubscribeResult, Unsubscribe,
+    ConnectResult, Disconnect, Error, HistoryResult, PresenceStatsResult, Publication, Push,
+    RefreshResult, Reply, SubRefreshResult, Subscribe, SubscribeResult, Unsubscribe,
 };
 
 /// Nothing.
