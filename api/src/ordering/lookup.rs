@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::event::StreamId;
 use domain::ids::OrderId;
 use domain::ports::{AcceptedOrders, EventReader, OrderBook, PortError};
-use domain::views::OrderView;
+use domain::views::{OrderView, ReceiptJson};
 
 /// Where orders are looked up.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl OrderLookup {
     pub async fn order(
         &self,
         id: OrderId,
-    ) -> Result<Option<(OrderView, Option<String>)>, PortError> {
+    ) -> Result<Option<(OrderView, Option<ReceiptJson>)>, PortError> {
         let (row, accepted) = tokio::join!(self.book.order(id), self.accepted.get(id));
         let accepted = accepted.unwrap_or_else(|error| {
             tracing::debug!(%error, "accepted orders cannot be read");

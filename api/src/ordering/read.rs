@@ -98,7 +98,7 @@ pub async fn list(
 }
 
 /// The receipts of a page, as far as they are kept and can be read.
-async fn receipts(app: &App, orders: &[OrderView]) -> Vec<Option<String>> {
+async fn receipts(app: &App, orders: &[OrderView]) -> Vec<Option<ReceiptJson>> {
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
     match app.accepted.get_all(&ids).await {
         Ok(accepted) => accepted.into_iter().map(|accepted| accepted?.receipt).collect(),
