@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod ops;
 pub mod ordering;
+pub mod payments;
 pub mod problem;
 pub mod responses;
 pub mod server;

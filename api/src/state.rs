@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Auth;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
+use crate::payments::ProviderWebhooks;
 
 /// The parts that an api process is made of.
 pub struct App {
@@ -37,6 +38,8 @@ pub struct App {
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,
+    /// What the payment provider tells.
+    pub webhooks: ProviderWebhooks,
     /// Whether this process should get requests.
     pub readiness: Arc<Readiness>,
     /// The public address of the sockets, such as `wss://live.example`; else the request's host.

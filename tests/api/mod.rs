@@ -8,3 +8,4 @@ mod restarts;
 mod roles;
 mod server;
 mod shows;
+mod webhooks;

@@ -197,6 +197,7 @@ async fn totals_count_what_was_sold(books: Books) {
     story.pass(i64::from(HOLD_SECONDS));
     story.expire(open);
     story.capture(open);
+    story.turn_away(open);
     apply_rest(&books, &story).await;
     expected.failed += 1;
     expected.revenue = won(5 * PRICE_MINOR);

@@ -17,6 +17,7 @@ use crate::config::{Config, Secrets};
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
+use crate::payments::ProviderWebhooks;
 use crate::state::App;
 
 /// What handlers and sockets need beside the adapters.
@@ -74,6 +75,10 @@ impl Around<'_> {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             order_rate: OrderRate::default(),
+            webhooks: ProviderWebhooks {
+                provider: self.config.payments.clone(),
+                secrets: self.secrets.provider_webhooks.clone(),
+            },
             tasks: TaskTracker::new(),
             readiness: Arc::clone(&self.readiness),
             public_url: self.config.public_url.clone(),
