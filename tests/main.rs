@@ -15,6 +15,7 @@ mod books;
 mod feed;
 mod flow;
 mod gate;
+mod hooks;
 mod logs;
 mod metrics;
 mod sim;

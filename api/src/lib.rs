@@ -21,4 +21,5 @@ pub mod responses;
 pub mod server;
 pub mod sim;
 pub mod state;
+pub mod webhooks;
 pub mod wire;

@@ -21,8 +21,17 @@ pub const CONNECTIONS: &str = "onair_http_connections";
 /// Handlers that panicked.
 pub const PANICS: &str = "onair_http_panics_total";
 
+/// Attempts to deliver a webhook, by `outcome`: `delivered`, `retry`, `given_up`.
+pub const WEBHOOK_ATTEMPTS: &str = "onair_webhook_attempts_total";
+
+/// One attempt to deliver a webhook ended.
+pub fn webhook_attempt(outcome: &'static str) {
+    counter!(WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
+}
+
 /// Describes every metric of this crate.
 pub fn describe() {
+    describe_counter!(WEBHOOK_ATTEMPTS, "Attempts to deliver a webhook, by outcome");
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered, by route and class of status");
     describe_histogram!(
         HTTP_SECONDS,

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, payments, responses};
+use crate::{broadcaster, ops, ordering, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use crate::{broadcaster, ops, ordering, payments, responses};
         (name = "spotlights", description = "Offers inside a broadcast"),
         (name = "orders", description = "What viewers buy"),
         (name = "payments", description = "What payment providers tell"),
+        (name = "webhooks", description = "What sellers are told"),
         (name = "operations", description = "Probes and version"),
     ),
     modifiers(&Parts)
@@ -66,6 +67,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(broadcaster::routes())
         .merge(ordering::routes())
         .merge(payments::routes())
+        .merge(webhooks::routes())
         .merge(ops::routes())
 }
 

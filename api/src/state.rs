@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate};
+use domain::ports::{
+    AcceptedOrders, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
+use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
 use crate::payments::ProviderWebhooks;
+use crate::webhooks::{AddressRule, SecretKey};
 
 /// The parts that an api process is made of.
 pub struct App {
@@ -24,6 +28,12 @@ pub struct App {
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.
     pub accepted: Arc<dyn AcceptedOrders>,
+    /// Endpoints of webhooks and what was sent to them.
+    pub webhooks: Arc<dyn WebhookBook>,
+    /// Where webhooks may go.
+    pub webhook_rule: AddressRule,
+    /// What the secrets of webhooks follow from.
+    pub webhook_key: SecretKey,
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
     /// Verifies tokens.
@@ -34,12 +44,14 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
-    /// The limit of orders per viewer.
+    /// Whose word about a client's address counts.
+    pub proxies: Proxies,
+    /// The limits of orders per viewer and per address.
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,
     /// What the payment provider tells.
-    pub webhooks: ProviderWebhooks,
+    pub provider_webhooks: ProviderWebhooks,
     /// Whether this process should get requests.
     pub readiness: Arc<Readiness>,
     /// The public address of the sockets, such as `wss://live.example`; else the request's host.

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod faults;
 pub mod intake;
+mod lease;
 pub mod log;
 pub mod metrics;
 pub mod process;

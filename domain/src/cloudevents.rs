@@ -320,6 +320,7 @@ mod tests {
                     actor: Actor { role: Role::Viewer, subject },
                     source: Source { topic: "onair.commands.v1".to_owned(), partition, offset },
                     decided_at: DateTime::from_timestamp_micros(nanos / 1_000).expect("in range"),
+                    followed_by: 0,
                 },
             }
         }

@@ -61,6 +61,9 @@ pub struct Metadata {
     pub source: Source,
     /// The writer's time of the decision.
     pub decided_at: Timestamp,
+    /// How many events of the same decision follow about the same order: whoever shows an order's
+    /// steps shows the state after the last of them.
+    pub followed_by: u32,
 }
 
 /// An event to be appended.
@@ -121,6 +124,9 @@ impl Metadata {
         put("partition", self.source.partition.to_string());
         put("offset", self.source.offset.to_string());
         put("decided_at", self.decided_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
+        if self.followed_by > 0 {
+            put("followed_by", self.followed_by.to_string());
+        }
         if let Some(subject) = &self.actor.subject {
             put("subject", subject.clone());
         }
@@ -144,6 +150,7 @@ impl Metadata {
             command_id: AsText(self.command_id),
             correlation: AsText(self.correlation),
             decided_at: &time,
+            followed_by: (self.followed_by > 0).then_some(AsText(self.followed_by)),
             offset: AsText(self.source.offset),
             partition: AsText(self.source.partition),
             role: role_name(self.actor.role),
@@ -165,6 +172,10 @@ impl Metadata {
             "" => None,
             text => Some(parsed(text, "causation")?),
         };
+        let followed_by = match read.followed_by.as_ref() {
+            "" => 0,
+            text => parsed(text, "followed_by")?,
+        };
         let seller = read.seller.and_then(|name| SellerId::try_new(name).ok());
         let decided_at = chrono::DateTime::parse_from_rfc3339(&read.decided_at);
         Ok(Self {
@@ -183,6 +194,7 @@ impl Metadata {
                 offset: parsed(&read.offset, "offset")?,
             },
             decided_at: decided_at.map_err(|_| MetadataError("decided_at"))?.to_utc(),
+            followed_by,
         })
     }
 
@@ -210,6 +222,7 @@ impl Metadata {
                 offset: field(map, "offset")?,
             },
             decided_at: field(map, "decided_at")?,
+            followed_by: optional(map, "followed_by")?.unwrap_or(0),
         })
     }
 }
@@ -231,6 +244,8 @@ struct Written<'a> {
     command_id: AsText<CommandId>,
     correlation: AsText<CorrelationId>,
     decided_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    followed_by: Option<AsText<u32>>,
     offset: AsText<i64>,
     partition: AsText<i32>,
     role: &'static str,
@@ -253,6 +268,8 @@ struct Read<'a> {
     correlation: Cow<'a, str>,
     #[serde(borrow, default)]
     decided_at: Cow<'a, str>,
+    #[serde(borrow, default)]
+    followed_by: Cow<'a, str>,
     #[serde(borrow, default)]
     offset: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -316,6 +333,7 @@ mod tests {
             actor: Actor { role: Role::Host, subject: whole.then(|| "abc".to_owned()) },
             source: Source { topic: "t".to_owned(), partition: 3, offset: -1 },
             decided_at: Timestamp::from_timestamp_micros(1_790_000_000_000_001).expect("a time"),
+            followed_by: if whole { 2 } else { 0 },
         }
     }
 
@@ -343,7 +361,7 @@ mod tests {
             let json = serde_json::to_string(&without).expect("serialises");
             assert_eq!(Metadata::from_json(&json), Err(MetadataError(name)));
         }
-        for name in ["command_id", "causation", "role", "offset", "decided_at"] {
+        for name in ["command_id", "causation", "role", "offset", "decided_at", "followed_by"] {
             let mut with = map.clone();
             with.insert(name.to_owned(), "?".to_owned());
             let json = serde_json::to_string(&with).expect("serialises");

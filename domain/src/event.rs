@@ -68,6 +68,15 @@ impl Event {
         }
     }
 
+    /// The order that it tells about: its own events, and those of its reservation.
+    pub fn order(&self) -> Option<OrderId> {
+        match self {
+            Self::Order(event) => Some(event.order_id()),
+            Self::Reservation(event) => Some(event.order_id()),
+            Self::Broadcast(_) | Self::Spotlight(_) => None,
+        }
+    }
+
     /// The version of the event's schema.
     pub fn event_version(&self) -> String {
         match self {

@@ -9,3 +9,4 @@ pub mod replay;
 pub mod sales_board;
 pub mod stock_counter;
 pub mod viewer_feed;
+pub mod webhooks;

@@ -211,6 +211,11 @@ async fn bad_broadcasts_and_spotlights_are_refused() {
         (with(lamp(), "/closes_at", at(-1)), &["/closes_at"]),
         (with(lamp(), "/opens_at", at(-1)), &["/opens_at"]),
         (with(with(lamp(), "/opens_at", at(2)), "/closes_at", at(1)), &["/closes_at"]),
+        (with(with(lamp(), "/opens_at", at(1)), "/closes_at", at(1)), &["/closes_at"]),
+        (
+            with(with(lamp(), "/opens_at", at(-1)), "/closes_at", at(-2)),
+            &["/closes_at", "/opens_at"],
+        ),
         (with(lamp(), "/product/image_url", json!("javascript:x")), &["/product/image_url"]),
         (json!({}), &["/live_price", "/product", "/skus"]),
     ];

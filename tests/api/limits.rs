@@ -66,7 +66,10 @@ async fn probes_documents_and_metrics_answer() {
     }
     let ready = server.send(server.request(&Method::GET, "/readyz")).await.body;
     assert_eq!(ready["status"], "ready");
-    assert!(ready["checks"].as_array().is_some_and(|checks| checks.len() >= 4), "{ready}");
+    let checks = ready["checks"].as_array().expect("checks");
+    let names: Vec<_> = checks.iter().filter_map(|check| check["name"].as_str()).collect();
+    let all = ["event_store", "command_log", "stock_gate", "writer", "feed", "read_models"];
+    assert_eq!(names, all);
     let document = server.send(server.request(&Method::GET, "/openapi.json")).await.expect(200);
     let committed: Value =
         serde_json::from_str(&::api::openapi::document_json().expect("JSON")).expect("JSON");
@@ -83,13 +86,85 @@ async fn probes_documents_and_metrics_answer() {
     server.stop().await;
 }
 
+/// Of what the document names and of what stands beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_answers_a_wrong_method_with_a_problem() {
+    let server = Server::start().await;
+    let document: Value =
+        serde_json::from_str(&::api::openapi::document_json().expect("JSON")).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let mut methods: Vec<(String, Vec<String>)> = paths
+        .iter()
+        .map(|(path, item)| {
+            let known = item.as_object().expect("an item").keys();
+            (path.replace("{id}", &uuid::Uuid::nil().to_string()), known.cloned().collect())
+        })
+        .collect();
+    for path in ["/docs/", "/openapi.json", "/connection/websocket"] {
+        methods.push((path.to_owned(), vec!["get".to_owned()]));
+    }
+    for (path, known) in methods {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            if known.contains(&method.as_str().to_lowercase()) {
+                continue;
+            }
+            println!("{method} {path}");
+            let answer = server.send(server.request(&method, &path)).await;
+            let answer = answer.problem(405, "method_not_allowed");
+            assert!(answer.header("allow").is_some(), "{answer:?}");
+        }
+    }
+    for path in ["/", "/v1", "/v1/", "/v1/orders/", "/connection", "/connection/other", "/docs/x"] {
+        println!("{path}");
+        server.send(server.request(&Method::GET, path)).await.problem(404, "not_found");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_is_none_is_a_problem() {
+    let server = Server::start().await;
+    let get = || server.request(&Method::GET, "/connection/websocket");
+    let plain = server.send(get()).await.problem(426, "upgrade_required");
+    assert_eq!(plain.header("upgrade"), Some("websocket"));
+    assert_eq!(plain.header("sec-websocket-version"), Some("13"));
+    let upgrade = || get().header("connection", "upgrade").header("upgrade", "websocket");
+    let old = upgrade().header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+    let old = old.header("sec-websocket-version", "8");
+    server.send(old).await.problem(426, "upgrade_required");
+    let keyless = upgrade().header("sec-websocket-version", "13");
+    server.send(keyless).await.problem(400, "malformed_request");
+    let whole = || {
+        let key = upgrade().header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        key.header("sec-websocket-version", "13")
+    };
+    let foreign = whole().header("origin", "https://evil.example");
+    server.send(foreign).await.problem(403, "origin_not_allowed");
+    assert_eq!(whole().send().await.expect("answers").status(), 101);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_are_bounded_in_size() {
     let server = Server::start().await;
     let address = server.base.strip_prefix("http://").expect("http").to_owned();
     let mut socket = TcpStream::connect(&address).await.expect("connects");
-    let large = "x".repeat(64 * 1024);
-    let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nx-large: {large}\r\n\r\n");
+    // the bound counts names and values
+    let large = |bytes| "x".repeat(bytes - "x-large".len());
+    for path in ["/healthz", "/connection/websocket", "/v1/nothing"] {
+        let request = server.request(&Method::GET, path).header("x-large", large(32 * 1024));
+        server.send(request).await.problem(431, "headers_too_large");
+    }
+    let mut many = server.request(&Method::GET, "/healthz");
+    for n in 0..100 {
+        many = many.header(format!("x-{n}"), "1");
+    }
+    server.send(many).await.problem(431, "headers_too_large");
+    let fits = server.request(&Method::GET, "/healthz").header("x-large", large(31 * 1024));
+    server.send(fits).await.expect(200);
+    // what is too much to be read has no body to its answer
+    let huge = "x".repeat(256 * 1024);
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nx-large: {huge}\r\n\r\n");
     let _ = socket.write_all(request.as_bytes()).await;
     let mut answer = vec![0; 64];
     let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut answer)).await;

@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod cli;
+mod keys;
 mod limits;
 mod orders;
 mod restarts;
 mod roles;
-mod server;
+pub mod server;
 mod shows;
+mod standstill;
 mod webhooks;

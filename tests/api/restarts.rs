@@ -1,6 +1,6 @@
 //! What a restart must not lose.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -53,13 +53,30 @@ async fn what_the_read_models_lacked_at_a_crash_is_still_told() {
             file.close().await.expect("closes");
         })
         .await;
-    // accepted, reserved, confirmed at the least
+    // reserved, authorised, confirmed
     eventually("the steps of the order", TOLD_WITHIN, async || {
         let answer = connected(&server, &viewer("ana"), &broadcast).await;
         let own = &answer["connect"]["subs"]["user#ana"];
         own["offset"].as_u64().filter(|offset| *offset >= 3)
     })
     .await;
+    server.stop().await;
+}
+
+/// A lease that nobody gave back would hold the next process up until it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_server_takes_its_roles_over_at_once() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 9, json!({})).await;
+    let first = server.order(&viewer("ana"), "k1", &order_of(&spotlight, 1)).await.expect(202);
+    server.ended(&first.id()).await;
+    let server = server.restart().await;
+    let order = server.order(&viewer("ana"), "k2", &order_of(&spotlight, 1)).await.expect(202);
+    let pressed = Instant::now();
+    assert_eq!(server.ended(&order.id()).await["status"], "confirmed");
+    let lease = Duration::from_secs(commands::store::LEASE_SECONDS.unsigned_abs());
+    assert!(pressed.elapsed() < lease / 2, "paid after {:?}", pressed.elapsed());
     server.stop().await;
 }
 

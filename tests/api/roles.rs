@@ -51,11 +51,16 @@ fn operations() -> Vec<Operation> {
     operations
 }
 
+fn endpoint() -> Value {
+    json!({"url": "https://93.184.216.34/hook", "events": ["broadcast.ended"]})
+}
+
 /// Ids of the seller's own things.
 struct Things {
     broadcast: String,
     spotlight: String,
     order: String,
+    endpoint: String,
 }
 
 impl Things {
@@ -63,7 +68,9 @@ impl Things {
         let broadcast = server.live_broadcast().await;
         let spotlight = server.spotlight(&broadcast, 10, json!({})).await;
         let order = server.order(&viewer("ana"), "k", &order_of(&spotlight, 1)).await;
-        Self { broadcast, spotlight, order: order.expect(202).id() }
+        let endpoint = server.post("/v1/webhook-endpoints", &host(), &endpoint()).await;
+        let (order, endpoint) = (order.expect(202).id(), endpoint.expect(201).id());
+        Self { broadcast, spotlight, order, endpoint }
     }
 
     fn path(&self, operation: &Operation) -> String {
@@ -71,9 +78,10 @@ impl Things {
             Some("broadcasts") => &self.broadcast,
             Some("spotlights") => &self.spotlight,
             Some("orders") => &self.order,
+            Some("webhook-endpoints") => &self.endpoint,
             _ => "",
         };
-        operation.path.replace("{id}", id)
+        operation.path.replace("{id}", id).replace("{delivery}", &self.order)
     }
 
     fn body(&self, operation: &Operation) -> Option<Value> {
@@ -88,6 +96,7 @@ impl Things {
             ("/v1/orders/{id}/refund", json!({"reason": "r"})),
             ("/v1/orders/{id}/payment", json!({"method": "sim_ok"})),
             ("/v1/orders", order_of(&self.spotlight, 1)),
+            ("/v1/webhook-endpoints", endpoint()),
         ]);
         if operation.method == Method::GET {
             return None;

@@ -112,8 +112,26 @@ pub fn viewer(subject: &str) -> String {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// A server with other settings than the default.
+    pub async fn start_with(settings: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self::on(tempfile::tempdir().expect("a folder")).await
+        Self::on(tempfile::tempdir().expect("a folder"), settings).await
+    }
+
+    /// Stops the server and starts another one on the same file, with other settings than the
+    /// default.
+    pub async fn restart_with(self, settings: impl FnOnce(&mut Config)) -> Self {
+        let Self { running, dir, .. } = self;
+        assert_eq!(running.shut_down().await, ::api::compose::Stopped::Cleanly);
+        Self::on(dir, settings).await
+    }
+
+    /// As [`Server::start`], with the keys of an identity provider.
+    pub async fn trusting(jwks_url: &str) -> Self {
+        Self::start_with(|config| config.auth.jwks_url = Some(jwks_url.to_owned())).await
     }
 
     /// Stops the server and starts another one on the same file.
@@ -126,19 +144,21 @@ impl Server {
         let Self { running, dir, database, .. } = self;
         assert_eq!(running.shut_down().await, ::api::compose::Stopped::Cleanly);
         meanwhile(&database).await;
-        Self::on(dir).await
+        Self::on(dir, |_| {}).await
     }
 
-    async fn on(dir: TempDir) -> Self {
+    async fn on(dir: TempDir, settings: impl FnOnce(&mut Config)) -> Self {
         let file = dir.path().join("onair.db");
-        let config = Config {
+        let mut config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             ops_listen: ([127, 0, 0, 1], 0).into(),
             database: format!("sqlite://{}", file.display()),
             ..Config::default()
         };
+        settings(&mut config);
+        let tokens = config.auth.jwks_url.is_none().then(|| SECRET.to_vec().into());
         let secrets = Secrets {
-            tokens: Some(SECRET.to_vec().into()),
+            tokens,
             installation: SECRET.to_vec().into(),
             provider_webhooks: WEBHOOK_SECRETS.iter().map(|it| it.to_vec().into()).collect(),
         };

@@ -82,6 +82,27 @@ async fn a_viewer_sees_each_step_of_its_order_once_and_in_order() {
     assert_eq!(steps(&bus, "bo").await, []);
 }
 
+/// However the log hands them out, and also where a process ends between two of them.
+#[tokio::test]
+async fn what_one_decision_did_to_an_order_is_one_message() {
+    for cut in 4..=9 {
+        let (log, bus, mut first) = setting();
+        let broadcast = log.broadcast();
+        let spotlight = log.spotlight(broadcast, 10);
+        let before = log.head();
+        let order = log.order(broadcast, spotlight, "ana", 1);
+        log.decided_together(before);
+        let placed = log.head();
+        log.confirm(spotlight, order, "ana", 1);
+        log.decided_together(placed);
+        let events = log.after(Position::START);
+        first.take(&events[..cut]).await.unwrap();
+        feed(&log, &bus).take(&events[cut..]).await.unwrap();
+        let decided = [(3, "reserved".to_owned()), (5, "confirmed".to_owned())];
+        assert_eq!(steps(&bus, "ana").await, decided, "cut at {cut}");
+    }
+}
+
 #[tokio::test]
 async fn a_gap_is_filled_from_the_store() {
     let (log, bus, mut feed) = setting();

@@ -93,9 +93,19 @@ impl Log {
                 actor: Actor { role: Role::System, subject: None },
                 source: Source { topic: "t".to_owned(), partition: 0, offset: 0 },
                 decided_at: now,
+                followed_by: 0,
             },
         });
         position
+    }
+
+    /// Makes what was appended after `after` the events of one decision about one order.
+    pub fn decided_together(&self, after: Position) {
+        let mut events = self.events.lock();
+        let told = events.iter_mut().filter(|event| event.position > after);
+        for (event, followed_by) in told.rev().zip(0..) {
+            event.metadata.followed_by = followed_by;
+        }
     }
 
     /// A broadcast that is live.

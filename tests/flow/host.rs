@@ -14,11 +14,23 @@ use uuid::Uuid;
 use super::rush::{check_log, check_stock};
 use crate::support::cluster::{Cluster, Servers};
 use crate::support::shop::{Shop, order_of};
+use crate::support::witness::Witnesses;
 
 /// Units of each of the two spotlights.
 const UNITS: u32 = 300;
-/// Buyers, each with a new name for each press.
+/// Buyers that press in a loop.
 const BUYERS: usize = 32;
+/// Names that a buyer takes in turn, so that none is beyond the rate of one viewer.
+const NAMES: usize = 8;
+/// Of the buyers' first names each eighth also watches on both official SDKs.
+const OFFICIAL_EVERY: usize = 8;
+
+/// An accepted press: who pressed, and under which offer version.
+type Accepted = Arc<Mutex<BTreeMap<String, (String, u64)>>>;
+
+fn name(buyer: usize, round: usize) -> String {
+    format!("viewer-{buyer}-{}", round % NAMES)
+}
 
 /// A press under the offer version that was current at the last refusal.
 async fn rush(
@@ -26,20 +38,20 @@ async fn rush(
     bases: Vec<String>,
     spotlight: String,
     n: usize,
-    accepted: Arc<Mutex<BTreeMap<String, u64>>>,
+    accepted: Accepted,
     stop: Arc<AtomicBool>,
 ) {
     let mut version = 1;
-    let mut round = n;
+    let mut round = 0;
     while !stop.load(Ordering::Relaxed) {
-        round += BUYERS;
+        round += 1;
         let body = order_of(&spotlight, version, &[("lamp", 1)], "sim_ok");
-        let (viewer, key) = (format!("viewer-{round}"), Uuid::new_v4().to_string());
-        let answer =
-            shop.order(&bases[round % bases.len()], &viewer, &key, &body).await.expect("an answer");
+        let (viewer, key) = (name(n, round), Uuid::new_v4().to_string());
+        let base = &bases[(n + round) % bases.len()];
+        let answer = shop.order(base, &viewer, &key, &body).await.expect("an answer");
         match (answer.status.as_u16(), answer.code()) {
             (202, _) => {
-                accepted.lock().insert(answer.id(), u64::from(version));
+                accepted.lock().insert(answer.id(), (viewer, u64::from(version)));
             }
             (409, "offer_changed") => {
                 let current = answer.body["offer"]["version"].as_u64().expect("the current offer");
@@ -66,7 +78,16 @@ async fn the_host_changes_everything_in_mid_rush() {
         let id = shop.spotlight(&base, &broadcast, &[("lamp", UNITS)], json!({})).await;
         spotlights.push(id);
     }
-    let accepted = Arc::new(Mutex::new(BTreeMap::new()));
+    let mut witnesses = Witnesses::none();
+    for n in 0..BUYERS {
+        let address = cluster.api[n % 3].socket_url();
+        if n.is_multiple_of(OFFICIAL_EVERY) {
+            witnesses.official(&shop, &name(n, 0), &broadcast, &address).await;
+        }
+        witnesses.own(&shop, &name(n, 0), &broadcast, move |_| address.clone());
+    }
+    witnesses.connected().await;
+    let accepted = Accepted::default();
     let stop = Arc::new(AtomicBool::new(false));
     let bases: Vec<String> = (0..3).map(|n| cluster.url(n)).collect();
     let buyers: Vec<_> = (0..BUYERS)
@@ -131,15 +152,17 @@ async fn the_host_changes_everything_in_mid_rush() {
         buyer.await.expect("the buyer ends");
     }
     let accepted = std::mem::take(&mut *accepted.lock());
-    let mut ends = BTreeMap::new();
-    for (id, version) in &accepted {
-        let order = shop.ended_order(&base, id).await;
-        check_price(&order, *version);
+    let (mut ends, mut orders) = (BTreeMap::new(), BTreeMap::new());
+    for (id, (viewer, version)) in accepted {
+        let order = shop.ended_order(&base, &id).await;
+        check_price(&order, version);
         ends.insert(id.clone(), order);
+        orders.insert(id, viewer);
     }
     for spotlight in &spotlights {
         check_stock(&shop, &base, spotlight, &ends).await;
     }
+    witnesses.check(&orders, &ends, false).await;
     check_log(&cluster, &pool, &ends).await;
     cluster.stop().await;
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::support::cluster::{Cluster, Servers};
 use crate::support::shop::{Answer, Shop, order_of};
-use crate::support::viewer::{Viewer, faults_of};
+use crate::support::witness::Witnesses;
 
 /// Viewers that press on the first spotlight.
 const VIEWERS: usize = 2_000;
@@ -21,6 +21,8 @@ const UNITS: u32 = 100;
 const UNITS_EACH: u32 = 30;
 /// Viewers that order several SKUs of the second spotlight.
 const SECOND_VIEWERS: usize = 200;
+/// Of these viewers each tenth also watches on both official SDKs, on other nodes.
+const OFFICIAL_EVERY: usize = 10;
 /// Every so many payments fail.
 const FAILS_EVERY: usize = 10;
 
@@ -82,6 +84,22 @@ async fn press(shop: &Shop, bases: [String; 2], viewer: &str, body: &Value, twic
     won
 }
 
+/// Every viewer on its node; those who order several SKUs are the ones on the official SDKs.
+async fn watch(cluster: &Cluster, shop: &Shop, broadcast: &str) -> Witnesses {
+    let mut witnesses = Witnesses::none();
+    for n in 0..VIEWERS {
+        let address = cluster.api[n % 3].socket_url();
+        let viewer = format!("viewer-{n}");
+        witnesses.own(shop, &viewer, broadcast, move |_| address.clone());
+        if n < SECOND_VIEWERS && n.is_multiple_of(OFFICIAL_EVERY) {
+            let other = cluster.api[(n + 1) % 3].socket_url();
+            witnesses.official(shop, &viewer, broadcast, &other).await;
+        }
+    }
+    witnesses.connected().await;
+    witnesses
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_viewers_press_on_a_hundred_units() {
     let servers = Servers::shared().await;
@@ -104,17 +122,7 @@ async fn two_thousand_viewers_press_on_a_hundred_units() {
         "two writers share the work"
     );
 
-    let mut viewers: Vec<Viewer> = (0..VIEWERS)
-        .map(|n| {
-            let subject = format!("viewer-{n}");
-            let address = cluster.api[n % 3].socket_url();
-            let token = shop.token("viewer", &subject);
-            Viewer::start(&subject, token, &broadcast, move |_| address.clone())
-        })
-        .collect();
-    for viewer in &mut viewers {
-        viewer.connected().await;
-    }
+    let witnesses = watch(&cluster, &shop, &broadcast).await;
 
     let mut presses = FuturesUnordered::new();
     for n in 0..VIEWERS {
@@ -157,7 +165,7 @@ async fn two_thousand_viewers_press_on_a_hundred_units() {
     }
     check_stock(&shop, &cluster.url(2), &first, &ends).await;
     check_stock(&shop, &cluster.url(2), &second, &ends).await;
-    check_viewers(viewers, &admitted, &ends).await;
+    witnesses.check(&admitted, &ends, false).await;
     check_log(&cluster, &pool, &ends).await;
     cluster.stop().await;
 }
@@ -196,31 +204,6 @@ pub async fn check_stock(shop: &Shop, base: &str, spotlight: &str, ends: &BTreeM
         assert!(Instant::now() < until, "{inventory} is not {sold:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Every viewer of its own order saw each step once and in order.
-async fn check_viewers(viewers: Vec<Viewer>, admitted: &Admitted, ends: &BTreeMap<String, Value>) {
-    let mut seen = BTreeMap::new();
-    for viewer in viewers {
-        seen.insert(viewer.subject.clone(), viewer.stop().await);
-    }
-    let mut faults = vec![];
-    for (subject, seen) in &seen {
-        faults.extend(seen.breaks.iter().map(|fault| format!("{subject}: {fault}")));
-        assert!(seen.live > 0, "{subject} saw no stock");
-    }
-    for (order, subject) in admitted {
-        let steps = seen[subject].orders.get(order).cloned().unwrap_or_default();
-        for fault in faults_of(&steps, &ends[order]) {
-            faults.push(format!("{subject} {order}: {fault}"));
-        }
-    }
-    assert!(
-        faults.is_empty(),
-        "{} faults, first {:#?}",
-        faults.len(),
-        &faults[..faults.len().min(5)]
-    );
 }
 
 /// The log proves it, and no admitted order failed for stock.

@@ -138,8 +138,12 @@ async fn keeps_accepted_orders(orders: Arc<dyn AcceptedOrders>) {
     assert_eq!(before, [None, None]);
     assert_eq!(orders.put(&[]).await.expect("writes nothing"), []);
     assert_eq!(orders.get(first.order.id).await.expect("reads"), Some(first.clone()));
-    assert_eq!(orders.get(second.order.id).await.expect("reads"), Some(second));
+    assert_eq!(orders.get(second.order.id).await.expect("reads"), Some(second.clone()));
     assert_eq!(orders.get(order()).await.expect("reads"), None);
+    let ids = [second.order.id, order(), first.order.id];
+    let all = orders.get_all(&ids).await.expect("reads");
+    assert_eq!(all, [Some(second), None, Some(first.clone())], "in the order of the question");
+    assert_eq!(orders.get_all(&[]).await.expect("reads"), []);
     let mut later = first.clone();
     later.receipt = None;
     let before = orders.put(std::slice::from_ref(&later)).await.expect("writes");

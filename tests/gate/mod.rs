@@ -15,4 +15,5 @@ mod model;
 mod story;
 mod suite;
 mod suite_apply;
+mod suite_narrow;
 mod world;

@@ -1,6 +1,7 @@
 //! Random operations give the same on Redis as on the state machine, and the same as the ledger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::admission::Admission;
 use domain::gate::{GateState, SnapshotFold, apply_events, load_snapshot};
@@ -367,8 +368,8 @@ impl Both {
             let parts = shown.remaining + shown.held + shown.sold;
             assert_eq!(shown.limited_quantity, parts, "{sku}");
         }
-        let on_redis = self.gate.sold_out(spotlight).await.expect("answers");
-        let on_model = self.model().sold_out(now);
+        let on_redis = self.gate.sold_out(spotlight, Duration::ZERO).await.expect("answers");
+        let on_model = self.model().sold_out(Duration::ZERO, now);
         assert_eq!(on_redis.is_some(), on_model.is_some());
         if let (Some(on_redis), Some(on_model)) = (on_redis, on_model) {
             assert_eq!(on_redis.remaining, on_model.remaining);

@@ -114,6 +114,7 @@ impl Story {
                 actor: Actor::system(),
                 source: Source { topic: "t".to_owned(), partition: 0, offset: 0 },
                 decided_at: time(1_700_000_000),
+                followed_by: 0,
             },
         };
         self.last = position;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::fingerprint::Fingerprint;
 use domain::ids::{OrderId, SellerId, SpotlightId};
 use domain::ports::{Applied, EntryState, Narrowed, Narrowing, StockGate, Take, TakeOutcome};
-use domain::spotlight::{SpotlightStatus, VoidCause};
+use domain::spotlight::SpotlightStatus;
 
 use super::story::{Story, fresh, order, seller, sku, time, viewer};
 
@@ -45,11 +45,8 @@ on_every_gate!(suite:
     limits_a_viewer_and_gives_back,
     cancels_what_was_not_sent,
     claims_what_is_pending,
-    pauses_until_refused,
-    reduces_and_gives_back,
-    closes_for_good,
-    changes_the_offer,
     says_when_it_is_sold_out,
+    takes_nothing_while_a_verdict_is_leased,
 );
 
 pub async fn apply(gate: &Gate, story: &Story, events: &[domain::envelope::Recorded]) {
@@ -80,7 +77,7 @@ pub async fn shown(gate: &Gate, story: &Story, name: &str) -> [i64; 4] {
     [stock.limited_quantity, stock.remaining, stock.held, stock.sold]
 }
 
-async fn is_sold_out(gate: &Gate, take: &Take) -> bool {
+pub async fn is_sold_out(gate: &Gate, take: &Take) -> bool {
     matches!(gate.take(take).await.expect("answers"), TakeOutcome::SoldOut { .. })
 }
 
@@ -185,7 +182,7 @@ async fn knows_nothing_of_others(gate: Gate) {
     let narrow = nowhere.narrow(Narrowing::Pause);
     assert_eq!(gate.narrow(&narrow).await.expect("answers"), Narrowed::NoState);
     assert_eq!(gate.view(SpotlightId(fresh())).await.expect("answers"), None);
-    assert!(gate.sold_out(SpotlightId(fresh())).await.expect("answers").is_none());
+    assert!(gate.sold_out(SpotlightId(fresh()), Duration::ZERO).await.expect("answers").is_none());
     assert!(gate.lost().await.is_empty());
 }
 
@@ -301,122 +298,58 @@ async fn claims_what_is_pending(gate: Gate) {
     assert_eq!(claimed, others);
 }
 
-async fn pauses_until_refused(gate: Gate) {
-    let mut story = opened(&gate, &[("a", 5)]).await;
-    let pause = story.narrow(Narrowing::Pause);
-    let Narrowed::Done { admission } = gate.narrow(&pause).await.expect("answers") else {
-        panic!("not paused");
-    };
-    assert_eq!(gate.take(&story.take(&[("a", 1)])).await.expect("answers"), TakeOutcome::Paused);
-    let view = gate.view(story.spotlight).await.expect("answers").expect("has state");
-    assert_eq!(view.status, SpotlightStatus::Paused);
-    let Narrowed::SameAgain { entry } = gate.narrow(&pause).await.expect("answers") else {
-        panic!("paused twice");
-    };
-    assert_eq!((entry.admission, entry.state), (admission, EntryState::Pending));
-    assert_eq!(entry.command, Some(pause.command.clone()));
-    let voided = story.voided(pause.entry, admission, VoidCause::Refused);
-    apply(&gate, &story, &[voided]).await;
-    taken(&gate, &story.take(&[("a", 1)])).await;
-
-    // two at once: each ends its own
-    let (one, two) = (story.narrow(Narrowing::Pause), story.narrow(Narrowing::Pause));
-    assert!(matches!(gate.narrow(&one).await, Ok(Narrowed::Done { .. })));
-    let Ok(Narrowed::Done { admission }) = gate.narrow(&two).await else { panic!("not paused") };
-    let events = [
-        story.paused(one.entry),
-        story.resumed(),
-        story.voided(two.entry, admission, VoidCause::Duplicate),
-    ];
-    apply(&gate, &story, &events[..2]).await;
-    assert_eq!(gate.take(&story.take(&[("a", 1)])).await.expect("answers"), TakeOutcome::Paused);
-    apply(&gate, &story, &events[2..]).await;
-    taken(&gate, &story.take(&[("a", 1)])).await;
-}
-
-async fn reduces_and_gives_back(gate: Gate) {
-    let mut story = opened(&gate, &[("a", 5)]).await;
-    taken(&gate, &story.take(&[("a", 2)])).await;
-    let reduce = |units| Narrowing::Reduce { sku: sku("a"), units };
-    let below = Narrowed::BelowCommitted { remaining: 3 };
-    assert_eq!(gate.narrow(&story.narrow(reduce(4))).await.expect("answers"), below);
-    let unknown = story.narrow(Narrowing::Reduce { sku: sku("z"), units: 1 });
-    assert_eq!(gate.narrow(&unknown).await.expect("answers"), Narrowed::UnknownSku);
-    let by_two = story.narrow(reduce(2));
-    let Ok(Narrowed::Done { admission }) = gate.narrow(&by_two).await else { panic!("refused") };
-    assert_eq!(shown(&gate, &story, "a").await, [5, 1, 4, 0]);
-    assert!(is_sold_out(&gate, &story.take(&[("a", 2)])).await);
-    let voided = story.voided(by_two.entry, admission, VoidCause::Refused);
-    apply(&gate, &story, &[voided]).await;
-    assert_eq!(shown(&gate, &story, "a").await, [5, 3, 2, 0]);
-
-    let by_three = story.narrow(reduce(3));
-    assert!(matches!(gate.narrow(&by_three).await, Ok(Narrowed::Done { .. })));
-    let events = [story.adjusted("a", -3, Some(by_three.entry))];
-    apply(&gate, &story, &events).await;
-    apply(&gate, &story, &events).await;
-    assert_eq!(shown(&gate, &story, "a").await, [2, 0, 2, 0]);
-    let more = story.adjusted("a", 4, None);
-    apply(&gate, &story, &[more]).await;
-    assert_eq!(shown(&gate, &story, "a").await, [6, 4, 2, 0]);
-}
-
-async fn closes_for_good(gate: Gate) {
-    let mut story = opened(&gate, &[("a", 5)]).await;
-    let close = story.narrow(Narrowing::Close);
-    assert!(matches!(gate.narrow(&close).await, Ok(Narrowed::Done { .. })));
-    assert_eq!(gate.take(&story.take(&[("a", 1)])).await.expect("answers"), TakeOutcome::Closed);
-    let pause = story.narrow(Narrowing::Pause);
-    assert_eq!(gate.narrow(&pause).await.expect("answers"), Narrowed::Closed);
-    assert!(matches!(gate.narrow(&close).await, Ok(Narrowed::SameAgain { .. })));
-    let closed = story.closed(close.entry);
-    apply(&gate, &story, &[closed]).await;
-    assert_eq!(gate.take(&story.take(&[("a", 1)])).await.expect("answers"), TakeOutcome::Closed);
-    assert_eq!(gate.narrow(&pause).await.expect("answers"), Narrowed::Closed);
-}
-
-async fn changes_the_offer(gate: Gate) {
-    let mut story = opened(&gate, &[("a", 5)]).await;
-    let early = story.take(&[("a", 1)]);
-    taken(&gate, &early).await;
-    let change = story.narrow(Narrowing::ChangeOffer);
-    let Ok(Narrowed::Done { admission }) = gate.narrow(&change).await else { panic!("refused") };
-    assert_eq!(gate.take(&story.take(&[("a", 1)])).await.expect("answers"), TakeOutcome::Changing);
-    let voided = story.voided(change.entry, admission, VoidCause::Refused);
-    apply(&gate, &story, &[voided]).await;
-    taken(&gate, &story.take(&[("a", 1)])).await;
-    let change = story.narrow(Narrowing::ChangeOffer);
-    assert!(matches!(gate.narrow(&change).await, Ok(Narrowed::Done { .. })));
-    let repriced = story.repriced(change.entry);
-    apply(&gate, &story, &[repriced]).await;
-    assert_eq!(taken(&gate, &story.take(&[("a", 1)])).await.offer_version, 2);
-    let Ok(TakeOutcome::SameAgain { offer, .. }) = gate.take(&early).await else {
-        panic!("forgotten")
-    };
-    assert_eq!(offer.expect("known").offer.version, 1);
-}
-
 async fn says_when_it_is_sold_out(gate: Gate) {
     let mut story = opened(&gate, &[("a", 2), ("b", 1)]).await;
     let (first, second) = (story.take(&[("a", 1), ("b", 1)]), story.take(&[("a", 1)]));
     let admission = taken(&gate, &first).await;
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     taken(&gate, &second).await;
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert_eq!(verdict.remaining, [(sku("a"), 0), (sku("b"), 0)].into());
     assert_eq!((verdict.offer_version, verdict.open), (1, true));
     assert_eq!(*verdict.orders, [first.order, second.order].into());
     let mut events = story.reserved(&first, admission);
     events.push(story.released(&first));
     apply(&gate, &story, &events).await;
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     let third = story.take(&[("a", 1), ("b", 1)]);
     taken(&gate, &third).await;
     assert!(matches!(
         gate.narrow(&story.narrow(Narrowing::Pause)).await,
         Ok(Narrowed::Done { .. })
     ));
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert!(!verdict.open);
     assert_eq!(*verdict.orders, [first.order, second.order, third.order].into());
+}
+
+/// What was admitted meanwhile, a node that holds the verdict could not tell from a stranger's.
+async fn takes_nothing_while_a_verdict_is_leased(gate: Gate) {
+    let mut story = opened(&gate, &[("a", 1), ("b", 1)]).await;
+    let first = story.take(&[("a", 1), ("b", 1)]);
+    let admission = taken(&gate, &first).await;
+    let lease = Duration::from_secs(2);
+    let asked = std::time::Instant::now();
+    assert!(gate.sold_out(story.spotlight, lease).await.expect("answers").is_some());
+    // a shorter one does not end it
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_some());
+    let mut events = story.reserved(&first, admission);
+    events.push(story.released(&first));
+    apply(&gate, &story, &events).await;
+    assert!(gate.sold_out(story.spotlight, lease).await.expect("answers").is_none());
+    let (next, large) = (story.take(&[("a", 1)]), story.take(&[("a", 2)]));
+    assert!(matches!(gate.take(&first).await, Ok(TakeOutcome::SameAgain { .. })));
+    assert!(is_sold_out(&gate, &large).await);
+    let mut refused = 0;
+    while asked.elapsed() < lease + Duration::from_secs(5) {
+        match gate.take(&next).await.expect("answers") {
+            TakeOutcome::Changing => refused += 1,
+            TakeOutcome::Taken { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0 && asked.elapsed() >= lease, "taken after {:?}", asked.elapsed());
+    assert_eq!(shown(&gate, &story, "a").await, [1, 0, 1, 0]);
 }

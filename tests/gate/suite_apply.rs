@@ -1,6 +1,7 @@
 //! What the log tells every gate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::admission::Admission;
 use domain::gate::SnapshotFold;
@@ -291,7 +292,7 @@ async fn takes_nothing_between_reopening_and_loading(gate: Gate) {
     let take = story.take(&[("a", 1)]);
     assert_eq!(gate.take(&take).await.expect("answers"), TakeOutcome::NoState);
     assert_eq!(gate.view(story.spotlight).await.expect("answers"), None);
-    assert!(gate.sold_out(story.spotlight).await.expect("answers").is_none());
+    assert!(gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").is_none());
     let adjusted = story.adjusted("a", 2, None);
     apply(&gate, &story, &[adjusted]).await;
     assert_eq!(gate.load(&fold(&story)).await.expect("loads"), Loaded::Done);
@@ -340,6 +341,7 @@ async fn grants_exactly_what_there_is(gate: Gate) {
     let granted: u32 = tasks.join_all().await.into_iter().sum();
     assert_eq!(granted, UNITS);
     assert_eq!(shown(&gate, &story, "a").await, [50_000, 0, 50_000, 0]);
-    let verdict = gate.sold_out(story.spotlight).await.expect("answers").expect("sold out");
+    let verdict =
+        gate.sold_out(story.spotlight, Duration::ZERO).await.expect("answers").expect("sold out");
     assert_eq!(verdict.orders.len(), 50_000);
 }

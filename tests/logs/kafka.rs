@@ -1,7 +1,7 @@
 //! What only Kafka can do to us.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use commands::log::kafka::{
@@ -51,6 +51,24 @@ async fn a_log_whose_start_was_deleted_halts() {
         "{error:?}"
     );
     assert!(member.seen.is_empty());
+}
+
+/// Asking where a partition ends must not wait behind the fetches of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_member_takes_all_partitions_at_once() {
+    let rig = OnKafka::new(8, GroupProtocol::default()).await;
+    let keys = super::rig::key_of_each(8);
+    let records: Vec<CommandRecord> =
+        keys.iter().zip(0..).map(|(key, number)| record(*key, number)).collect();
+    for (_, answer) in append_all(rig.log().as_ref(), &records).await {
+        answer.expect("acknowledged");
+    }
+    let mut member = Member::join(&rig).await;
+    let mut offsets = Offsets::new();
+    member.until(&mut offsets, |member| !member.seen.is_empty()).await;
+    let first = Instant::now();
+    member.until(&mut offsets, |member| member.seen.len() == records.len()).await;
+    assert!(first.elapsed() < Duration::from_secs(2), "after {:?}", first.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,6 +56,7 @@ fn metadata() -> Metadata {
         actor: Actor { role: Role::Viewer, subject: Some("af01".to_owned()) },
         source: source(0, 7),
         decided_at: time(1),
+        followed_by: 0,
     }
 }
 

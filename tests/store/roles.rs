@@ -122,4 +122,12 @@ pub async fn a_lease_is_renewed_taken_over_and_fences_the_checkpoint(bed: Bed) {
     assert_eq!(two.checkpoint("relay").await.expect("reads"), Position(7));
     two.set_checkpoint("relay", 2, Position(8)).await.expect("moves");
     assert_eq!(one.checkpoint("relay").await.expect("reads"), Position(8));
+
+    // given back by its owner it is free at once, and by nobody else
+    one.release("relay", "a").await.expect("gives back");
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), None);
+    two.release("relay", "b").await.expect("gives back");
+    assert_eq!(one.lease("relay", "a").await.expect("asks"), Some(3));
+    assert_eq!(one.checkpoint("relay").await.expect("reads"), Position(8));
+    one.release("nothing", "a").await.expect("gives nothing back");
 }

@@ -163,6 +163,23 @@ impl OwnServers {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Lets a service stand still, or go on: its connections stay, and nothing answers on them.
+    pub fn stand_still(&self, service: &str, still: bool) {
+        let file = self.dir.join(service).join("pid");
+        let file = std::fs::read_to_string(&file).expect("the service runs");
+        let parent = file.split_whitespace().next().expect("a process").to_owned();
+        let children = format!("/proc/{parent}/task/{parent}/children");
+        let children = std::fs::read_to_string(&children).unwrap_or_default();
+        let signal = if still { "-STOP" } else { "-CONT" };
+        let sent = Command::new("kill")
+            .arg(signal)
+            .arg(&parent)
+            .args(children.split_whitespace())
+            .status()
+            .expect("runs kill");
+        assert!(sent.success(), "kill {signal} {parent} {children}");
+    }
+
     /// Where a service keeps its data.
     pub fn data(&self, service: &str) -> PathBuf {
         self.dir.join(service).join("data")

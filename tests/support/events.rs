@@ -185,6 +185,7 @@ impl Story {
                     offset: i64::try_from(position.0).unwrap(),
                 },
                 decided_at: self.now,
+                followed_by: 0,
             },
         };
         self.log.push(recorded.clone());

@@ -1,10 +1,12 @@
 //! What tests share: the real servers that `scripts/test` started.
 
 pub mod cluster;
+pub mod crowd;
 pub mod events;
 pub mod process;
 pub mod shop;
 pub mod viewer;
+pub mod witness;
 
 use std::env;
 use std::time::{Duration, Instant};

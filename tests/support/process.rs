@@ -11,6 +11,9 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a process may take to stop after SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 
+/// The exit code where something it depends on cannot be reached; a supervisor starts it again.
+const UNREACHABLE: i32 = 3;
+
 /// Where a process listens, as it wrote into its ready file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
@@ -101,6 +104,11 @@ impl Onair {
                 return;
             }
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok()?) {
+                if status.code() == Some(UNREACHABLE) && Instant::now() < until {
+                    self.child = None;
+                    self.spawn();
+                    continue;
+                }
                 panic!("{} ended with {status} before it served:\n{}", self.name, self.log_tail());
             }
             assert!(

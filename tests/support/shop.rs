@@ -9,6 +9,10 @@ use uuid::Uuid;
 
 /// How long an order may take to end where nothing is broken any more.
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
+/// How long a client goes on asking where the answer is 503 with Retry-After.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// A client's pause before it asks again.
+const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// Signs tokens and sends requests; cheap to clone.
 #[derive(Clone)]
@@ -22,6 +26,7 @@ pub struct Shop {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
@@ -29,6 +34,11 @@ impl Answer {
     /// The problem's code, or an empty text.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The body's id.
@@ -85,17 +95,17 @@ impl Shop {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, body })
+        Ok(Answer { status, headers, body })
     }
 
     /// A host's call with a key of its own; repeats with the same key while the answer says so.
     pub async fn host(&self, base: &str, method: Method, path: &str, body: &Value) -> Answer {
         let token = self.token("host", "host-1");
         let key = Uuid::new_v4().to_string();
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + ANSWERED_WITHIN;
         loop {
             let sent = self
                 .call(method.clone(), &format!("{base}{path}"), &token, Some(&key), Some(body))
@@ -104,7 +114,7 @@ impl Shop {
                 Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return answer,
                 other => assert!(Instant::now() < until, "{path}: {other:?}"),
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(ASKS_AGAIN_AFTER).await;
         }
     }
 
@@ -160,7 +170,7 @@ impl Shop {
 
     /// One order; the same key again where the connection was cut, as a client should.
     pub async fn order_again(&self, base: &str, viewer: &str, key: &str, body: &Value) -> Answer {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + ANSWERED_WITHIN;
         loop {
             match self.order(base, viewer, key, body).await {
                 Ok(answer) => return answer,
@@ -169,12 +179,18 @@ impl Shop {
         }
     }
 
-    /// Reads as the host.
+    /// Reads as the host; asks again while the answer says so.
     pub async fn read(&self, base: &str, path: &str) -> Answer {
         let token = self.token("host", "host-1");
-        self.call(Method::GET, &format!("{base}{path}"), &token, None, None)
-            .await
-            .expect("the server answers")
+        let until = Instant::now() + ANSWERED_WITHIN;
+        loop {
+            let sent = self.call(Method::GET, &format!("{base}{path}"), &token, None, None).await;
+            match sent {
+                Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return answer,
+                other => assert!(Instant::now() < until, "{path}: {other:?}"),
+            }
+            tokio::time::sleep(ASKS_AGAIN_AFTER).await;
+        }
     }
 
     /// Reads an order until it has ended.

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_util::sync::CancellationToken;
 
 /// A pause before connecting again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(150);
@@ -31,12 +30,10 @@ pub struct Seen {
     pub breaks: Vec<String>,
 }
 
-/// A running viewer.
+/// A running viewer; it ends when this is dropped.
 pub struct Viewer {
-    pub subject: String,
     seen: Arc<Mutex<Seen>>,
     connected: watch::Receiver<bool>,
-    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -58,27 +55,19 @@ impl Viewer {
         address: impl Fn(u64) -> String + Send + 'static,
     ) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let stop = CancellationToken::new();
         let (flag, connected) = watch::channel(false);
-        let (shared, stopped) = (seen.clone(), stop.clone());
+        let shared = seen.clone();
         let (name, broadcast) = (subject.to_owned(), broadcast.to_owned());
         let task = tokio::task::spawn(async move {
             let mut place = Place::default();
             for attempt in 0.. {
                 let here = address(attempt);
-                let session = session(&here, &name, &token, &broadcast, &mut place, &shared, &flag);
-                tokio::select! {
-                    () = stopped.cancelled() => return,
-                    () = session => {}
-                }
+                session(&here, &name, &token, &broadcast, &mut place, &shared, &flag).await;
                 flag.send_replace(false);
-                tokio::select! {
-                    () = stopped.cancelled() => return,
-                    () = tokio::time::sleep(RECONNECT_PAUSE) => {}
-                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
             }
         });
-        Self { subject: subject.to_owned(), seen, connected, stop, task }
+        Self { seen, connected, task }
     }
 
     /// Waits until the viewer is connected.
@@ -90,11 +79,15 @@ impl Viewer {
             .expect("the viewer runs");
     }
 
-    /// Ends the viewer; returns what it saw.
-    pub async fn stop(self) -> Seen {
-        self.stop.cancel();
-        let _ = self.task.await;
-        self.seen.lock().clone()
+    /// What it has seen so far; it goes on being filled.
+    pub fn seen(&self) -> Arc<Mutex<Seen>> {
+        self.seen.clone()
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -174,15 +167,20 @@ fn take_publication(publication: &Value, place: &mut Place, seen: &Mutex<Seen>) 
         seen.lock().breaks.push(jump);
     }
     place.offset = offset;
-    if publication["data"]["type"] == "order" {
-        let order = publication["data"]["order"].clone();
+    take_order(&publication["data"], &mut seen.lock());
+}
+
+/// Writes a step of an order down, if the message is one.
+pub fn take_order(data: &Value, seen: &mut Seen) {
+    if data["type"] == "order" {
+        let order = data["order"].clone();
         let id = order["id"].as_str().unwrap_or_default().to_owned();
-        seen.lock().orders.entry(id).or_default().push(order);
+        seen.orders.entry(id).or_default().push(order);
     }
 }
 
 /// What is wrong with the steps that a viewer saw of an order that has ended; empty where each
-/// came once and in order, and the last is the end.
+/// came once and in order, each shows something new, and the last is the end.
 pub fn faults_of(steps: &[Value], ended: &Value) -> Vec<String> {
     let mut faults = vec![];
     let versions: Vec<u64> =
@@ -193,10 +191,27 @@ pub fn faults_of(steps: &[Value], ended: &Value) -> Vec<String> {
     if versions.windows(2).any(|pair| pair[0] >= pair[1]) {
         faults.push(format!("versions {versions:?}"));
     }
+    for pair in steps.windows(2) {
+        if shown_by(&pair[0]) == shown_by(&pair[1]) {
+            faults.push(format!("{} and {} show the same", pair[0], pair[1]));
+        }
+    }
+    // the read may be a little older than the last message, never newer
     if let Some(last) = steps.last()
-        && last["status"] != ended["status"]
+        && (last["status"] != ended["status"]
+            || last["version"].as_u64() < ended["version"].as_u64()
+            || (last["version"] == ended["version"] && last["payment"] != ended["payment"]))
     {
-        faults.push(format!("last seen {}, ended {}", last["status"], ended["status"]));
+        faults.push(format!("last seen {last}, ended {ended}"));
     }
     faults
+}
+
+/// A step without what every event moves.
+fn shown_by(step: &Value) -> Value {
+    let mut shown = step.clone();
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| name != "version" && name != "updated_at");
+    }
+    shown
 }

@@ -47,6 +47,34 @@ async fn an_order_is_promised_with_a_receipt_that_verifies() {
     assert_eq!(accepted.unwrap().total, placed.order.order.total);
 }
 
+/// So that whoever shows an order's steps shows one for each decision.
+#[tokio::test]
+async fn events_say_how_many_follow_about_their_order() {
+    let rig = Rig::selling(2).await;
+    let asked = request("ana", "k", 1, "sim_ok");
+    rig.place(asked.clone()).await.expect("promised");
+    rig.until("it is confirmed", async |rig| {
+        rig.order(asked.order_id()).await.is_some_and(|o| o.status == OrderStatus::Confirmed)
+    })
+    .await;
+    let log = rig.recorded().await;
+    let told = log.iter().filter(|recorded| recorded.event.order() == Some(asked.order_id()));
+    let told: Vec<_> =
+        told.map(|recorded| (recorded.event.event_type(), recorded.metadata.followed_by)).collect();
+    let expected = [
+        ("OrderAccepted", 2),
+        ("StockReserved", 1),
+        ("PaymentRequested", 0),
+        ("PaymentAuthorized", 0),
+        ("PaymentCaptured", 2),
+        ("OrderConfirmed", 1),
+        ("ReservationConfirmed", 0),
+    ];
+    assert_eq!(told, expected.map(|(name, count)| (name.to_owned(), count)));
+    let others = log.iter().filter(|recorded| recorded.event.order().is_none());
+    assert!(others.into_iter().all(|recorded| recorded.metadata.followed_by == 0));
+}
+
 #[tokio::test]
 async fn the_same_key_again_gives_the_same_promise_and_another_body_none() {
     let rig = Rig::selling(2).await;
@@ -94,6 +122,22 @@ async fn sold_out_is_said_by_the_node_but_never_to_a_winner() {
     assert!(again.replayed);
     rig.pass(SOLD_OUT_STALENESS * 2).await;
     assert!(sold_out(loser("dan").await), "by a gate that was rebuilt");
+}
+
+#[tokio::test]
+async fn sold_out_is_not_said_while_the_log_is_known_to_be_down() {
+    let rig = Rig::selling(1).await;
+    rig.place(request("ana", "k", 1, "none")).await.expect("promised");
+    let late = request("bob", "k", 1, "none");
+    assert!(matches!(rig.place(late.clone()).await, Err(PlaceRefusal::SoldOut { .. })));
+    let known = || {
+        let what = (late.spotlight, late.offer_version, &late.lines);
+        rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what)
+    };
+    assert!(matches!(known(), Some(PlaceRefusal::SoldOut { .. })));
+    rig.log.down.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(known(), None);
+    assert_eq!(rig.place(late.clone()).await, Err(PlaceRefusal::LogUnavailable));
 }
 
 #[tokio::test]

@@ -199,6 +199,9 @@ impl EventStore for FaultyStore {
     async fn lease(&self, role: &str, owner: &str) -> Result<Option<u64>, PortError> {
         self.inner.lease(role, owner).await
     }
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError> {
+        self.inner.release(role, owner).await
+    }
     async fn checkpoint(&self, role: &str) -> Result<Position, PortError> {
         self.inner.checkpoint(role).await
     }

@@ -16,7 +16,7 @@ use domain::Timestamp;
 use domain::actor::{Actor, Role};
 use domain::broadcast::BroadcastCommand;
 use domain::command::{Command, CommandRecord};
-use domain::envelope::Position;
+use domain::envelope::{Position, Recorded};
 use domain::event::{Event, StreamId};
 use domain::fingerprint::Fingerprint;
 use domain::ids::{
@@ -319,8 +319,11 @@ impl Rig {
     }
 
     pub async fn events(&self) -> Vec<Event> {
-        let events = self.store.inner.read(Position::START, usize::MAX).await.expect("reads");
-        events.into_iter().map(|recorded| recorded.event).collect()
+        self.recorded().await.into_iter().map(|recorded| recorded.event).collect()
+    }
+
+    pub async fn recorded(&self) -> Vec<Recorded> {
+        self.store.inner.read(Position::START, usize::MAX).await.expect("reads")
     }
 
     pub async fn voided(&self) -> usize {

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 use super::TokenError;
 
@@ -33,13 +34,34 @@ pub enum JwksError {
     TooLarge,
 }
 
-/// A cached key set.
+/// How often keys are looked for again.
+#[derive(Debug, Clone, Copy)]
+pub struct JwksTimes {
+    /// How long keys are used without looking again.
+    pub keep: Duration,
+    /// The shortest pause between two fetches.
+    pub pause: Duration,
+}
+
+impl Default for JwksTimes {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(KEEP_SECONDS), pause: Duration::from_secs(PAUSE_SECONDS) }
+    }
+}
+
+/// A cached key set; a clone shares it.
+#[derive(Debug, Clone)]
+pub struct Jwks(Arc<Cached>);
+
 #[derive(Debug)]
-pub struct Jwks {
+struct Cached {
     url: String,
+    times: JwksTimes,
     client: reqwest::Client,
     set: ArcSwap<Option<(Instant, JwkSet)>>,
     last_fetch: Mutex<Option<Instant>>,
+    /// At most one, which ends within [`FETCH_SECONDS`].
+    renewals: TaskTracker,
 }
 
 impl Jwks {
@@ -48,11 +70,21 @@ impl Jwks {
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn new(url: String) -> Result<Self, JwksError> {
+        Self::with(url, JwksTimes::default())
+    }
+
+    /// As [`Jwks::new`], with other times.
+    ///
+    /// # Errors
+    /// As of [`Jwks::new`].
+    pub fn with(url: String, times: JwksTimes) -> Result<Self, JwksError> {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(FETCH_SECONDS))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { url, client, set: ArcSwap::from_pointee(None), last_fetch: Mutex::new(None) })
+        let set = ArcSwap::from_pointee(None);
+        let (last_fetch, renewals) = (Mutex::new(None), TaskTracker::new());
+        Ok(Self(Arc::new(Cached { url, times, client, set, last_fetch, renewals })))
     }
 
     /// The key that a token's header names, and the algorithm that it is for.
@@ -60,15 +92,19 @@ impl Jwks {
     /// # Errors
     /// [`TokenError`]: no such key, or the keys cannot be fetched.
     pub async fn key(&self, header: &Header) -> Result<(DecodingKey, Algorithm), TokenError> {
-        let kept = Duration::from_secs(KEEP_SECONDS);
-        if let Some((fetched, set)) = self.set.load().as_ref().as_ref()
-            && fetched.elapsed() < kept
+        let Self(cached) = self;
+        if let Some((fetched, set)) = cached.set.load().as_ref().as_ref()
             && let Some(key) = find(set, header)
         {
+            // nobody waits for a provider whose keys are known
+            if fetched.elapsed() >= cached.times.keep && cached.may_fetch() {
+                let renewed = Arc::clone(cached);
+                cached.renewals.spawn(async move { renewed.refresh().await });
+            }
             return usable(key, header);
         }
-        self.refresh().await;
-        match self.set.load().as_ref().as_ref() {
+        cached.refresh().await;
+        match cached.set.load().as_ref().as_ref() {
             None => Err(TokenError::KeysUnavailable),
             Some((_, set)) => match find(set, header) {
                 Some(key) => usable(key, header),
@@ -76,11 +112,22 @@ impl Jwks {
             },
         }
     }
+}
+
+impl Cached {
+    /// Whether a fetch is due and nobody is at it.
+    fn may_fetch(&self) -> bool {
+        self.last_fetch.try_lock().is_ok_and(|last| self.is_due(*last))
+    }
+
+    fn is_due(&self, last: Option<Instant>) -> bool {
+        last.is_none_or(|last| last.elapsed() >= self.times.pause)
+    }
 
     /// Fetches the set, unless that was tried a moment ago. What is known stays on a failure.
     async fn refresh(&self) {
         let mut last = self.last_fetch.lock().await;
-        if last.is_some_and(|last| last.elapsed() < Duration::from_secs(PAUSE_SECONDS)) {
+        if !self.is_due(*last) {
             return;
         }
         *last = Some(Instant::now());

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use uuid::Uuid;
 
 pub use claims::{Claims, role_name, role_of};
-pub use jwks::{Jwks, JwksError};
+pub use jwks::{Jwks, JwksError, JwksTimes, PAUSE_SECONDS};
 
 use crate::extract::Caller;
 use domain::Timestamp;

@@ -1,15 +1,16 @@
 //! What a host does to a spotlight: stock, price, open, pause, resume, close.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use domain::broadcast::BroadcastStatus;
 use domain::command::Command;
-use domain::ids::{SpotlightId, StreamKey};
+use domain::ids::{Sku, SpotlightId, StreamKey};
+use domain::money::Currency;
 use domain::spotlight::{Cause, SpotlightCommand};
-use domain::views::SpotlightView;
-use uuid::Uuid;
+use serde_json::Value;
 
 use super::input;
 use super::spotlights::live;
@@ -21,32 +22,74 @@ use crate::state::App;
 use crate::wire::SpotlightBody;
 use crate::wire::requests::{OfferChange, Reason, StockChange};
 
+/// How long what narrows waits for the board.
+const BOARD_LOOK_BOUND: Duration = Duration::from_millis(500);
+
 /// The spotlight that a host's call is for, in a broadcast that has not ended.
+struct Target {
+    skus: Vec<Sku>,
+    currency: Currency,
+    /// Whether its broadcast is live, as the board knows it; unknown where only the gate answered.
+    is_live: Option<bool>,
+}
+
 async fn target(app: &App, caller: &Caller, id: SpotlightId) -> Result<Target, Problem> {
     let spotlight = own_spotlight(app, caller, id).await?;
     let broadcast = own_broadcast(app, caller, spotlight.broadcast_id).await?;
     if broadcast.status == BroadcastStatus::Ended {
         return Err(Problem::new(Code::BroadcastEnded));
     }
-    Ok(Target { spotlight, broadcast: broadcast.status })
+    Ok(Target {
+        skus: spotlight.skus.into_iter().map(|terms| terms.sku).collect(),
+        currency: spotlight.offer.live_price.currency,
+        is_live: Some(broadcast.status == BroadcastStatus::Live),
+    })
 }
 
-struct Target {
-    spotlight: SpotlightView,
-    broadcast: BroadcastStatus,
+/// The target of what narrows: as the gate knows it where the board does not answer soon, because
+/// narrowing works while PostgreSQL is down (design §6).
+async fn target_at_gate(app: &App, caller: &Caller, id: SpotlightId) -> Result<Target, Problem> {
+    match tokio::time::timeout(BOARD_LOOK_BOUND, target(app, caller, id)).await {
+        Ok(Err(problem)) if problem.code() == Code::Unavailable => {}
+        Ok(answered) => return answered,
+        Err(_) => {}
+    }
+    let view = app.gate.view(id).await?.ok_or_else(|| Problem::new(Code::StockUnavailable))?;
+    if view.offer.seller != caller.seller {
+        return Err(Problem::not_found("spotlight"));
+    }
+    Ok(Target {
+        skus: view.inventory.into_keys().collect(),
+        currency: view.offer.offer.live_price.currency,
+        is_live: None,
+    })
 }
 
 async fn step(
     app: &App,
     caller: &Caller,
     id: SpotlightId,
-    command_id: Uuid,
+    (name, key): (&str, Option<String>),
     command: SpotlightCommand,
 ) -> Result<Json<SpotlightBody>, Problem> {
+    let command_id = call_id(app, caller, name, id.0, key.as_deref());
     let command = Command::Spotlight { command };
     submit(app, caller, StreamKey::from(id), command_id, command).await?;
     let view = own_spotlight(app, caller, id).await?;
     Ok(Json(live(app, view).await))
+}
+
+/// A step whose body is nothing but a reason.
+async fn turn(
+    app: &App,
+    caller: &Caller,
+    id: SpotlightId,
+    call: (&str, Option<String>),
+    body: &Value,
+    command: impl FnOnce(Option<String>) -> SpotlightCommand,
+) -> Result<Json<SpotlightBody>, Problem> {
+    let reason = input::reason(body)?;
+    step(app, caller, id, call, command(reason)).await
 }
 
 /// Add units, or take units away
@@ -67,15 +110,14 @@ pub async fn stock(
     OptionalKey(key): OptionalKey,
     JsonBody(body): JsonBody,
 ) -> Result<Json<SpotlightBody>, Problem> {
-    let target = target(&app, &caller, id).await?;
+    let target = target_at_gate(&app, &caller, id).await?;
     let (sku, delta, reason) = input::stock_change(&body)?;
-    if !target.spotlight.skus.iter().any(|known| known.sku == sku) {
+    if !target.skus.contains(&sku) {
         return Err(Problem::field("/sku", "is no SKU of the spotlight"));
     }
-    let command_id = call_id(&app, &caller, "stock", id.0, key.as_deref());
     let command =
         SpotlightCommand::AdjustStock { sku, delta, reason: Some(reason), admission: None };
-    step(&app, &caller, id, command_id, command).await
+    step(&app, &caller, id, ("stock", key), command).await
 }
 
 /// Change the price
@@ -97,13 +139,11 @@ pub async fn offer(
     OptionalKey(key): OptionalKey,
     JsonBody(body): JsonBody,
 ) -> Result<Json<SpotlightBody>, Problem> {
-    let target = target(&app, &caller, id).await?;
-    let currency = target.spotlight.offer.live_price.currency;
-    let (live_price, reason) = input::offer_change(&body, currency)?;
-    let command_id = call_id(&app, &caller, "offer", id.0, key.as_deref());
+    let target = target_at_gate(&app, &caller, id).await?;
+    let (live_price, reason) = input::offer_change(&body, target.currency)?;
     let command =
         SpotlightCommand::ChangeOffer { live_price, reason: Some(reason), admission: None };
-    step(&app, &caller, id, command_id, command).await
+    step(&app, &caller, id, ("offer", key), command).await
 }
 
 /// Take orders
@@ -126,12 +166,11 @@ pub async fn open(
 ) -> Result<Json<SpotlightBody>, Problem> {
     let target = target(&app, &caller, id).await?;
     input::reason(&body)?;
-    if target.broadcast != BroadcastStatus::Live {
+    if target.is_live != Some(true) {
         return Err(Problem::new(Code::BroadcastNotLive));
     }
-    let command_id = call_id(&app, &caller, "open", id.0, key.as_deref());
     let command = SpotlightCommand::OpenSpotlight { cause: Cause::Host };
-    step(&app, &caller, id, command_id, command).await
+    step(&app, &caller, id, ("open", key), command).await
 }
 
 /// Take no orders for a while
@@ -152,11 +191,12 @@ pub async fn pause(
     OptionalKey(key): OptionalKey,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<SpotlightBody>, Problem> {
-    target(&app, &caller, id).await?;
-    let reason = input::reason(&body)?;
-    let command_id = call_id(&app, &caller, "pause", id.0, key.as_deref());
-    let command = SpotlightCommand::PauseSpotlight { reason, admission: None };
-    step(&app, &caller, id, command_id, command).await
+    target_at_gate(&app, &caller, id).await?;
+    turn(&app, &caller, id, ("pause", key), &body, |reason| SpotlightCommand::PauseSpotlight {
+        reason,
+        admission: None,
+    })
+    .await
 }
 
 /// Take orders again
@@ -178,9 +218,10 @@ pub async fn resume(
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<SpotlightBody>, Problem> {
     target(&app, &caller, id).await?;
-    let reason = input::reason(&body)?;
-    let command_id = call_id(&app, &caller, "resume", id.0, key.as_deref());
-    step(&app, &caller, id, command_id, SpotlightCommand::ResumeSpotlight { reason }).await
+    turn(&app, &caller, id, ("resume", key), &body, |reason| SpotlightCommand::ResumeSpotlight {
+        reason,
+    })
+    .await
 }
 
 /// Take no orders any more
@@ -201,9 +242,11 @@ pub async fn close(
     OptionalKey(key): OptionalKey,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<SpotlightBody>, Problem> {
-    target(&app, &caller, id).await?;
-    let reason = input::reason(&body)?;
-    let command_id = call_id(&app, &caller, "close", id.0, key.as_deref());
-    let command = SpotlightCommand::CloseSpotlight { cause: Cause::Host, reason, admission: None };
-    step(&app, &caller, id, command_id, command).await
+    target_at_gate(&app, &caller, id).await?;
+    turn(&app, &caller, id, ("close", key), &body, |reason| SpotlightCommand::CloseSpotlight {
+        cause: Cause::Host,
+        reason,
+        admission: None,
+    })
+    .await
 }

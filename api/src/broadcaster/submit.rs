@@ -66,6 +66,7 @@ fn refused(refusal: HostRefusal) -> Problem {
         HostRefusal::StockUnavailable | HostRefusal::LogUnavailable => {
             Problem::new(Code::StockUnavailable)
         }
+        HostRefusal::StoreUnavailable => Problem::new(Code::Unavailable).detail(detail),
         HostRefusal::OutcomeUnknown => Problem::new(Code::OutcomeUnknown),
         HostRefusal::DecisionPending => Problem::new(Code::DecisionPending),
         HostRefusal::Parked => Problem::internal("a host's command was parked"),

@@ -32,6 +32,7 @@ impl intake::GateRebuilder for Gates {
 pub(super) struct Models {
     pub orders: ReadModel,
     pub board: ReadModel,
+    pub webhooks: ReadModel,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -39,7 +40,8 @@ pub(super) struct Models {
 impl intake::ReadModels for Models {
     async fn wait_applied(&self, position: Position, bound: Duration) -> bool {
         let wait = |model| by_position::wait_applied(model, self.clock.as_ref(), position, bound);
-        let (orders, board) = tokio::join!(wait(&self.orders), wait(&self.board));
+        let both = async { tokio::join!(wait(&self.orders), wait(&self.board)) };
+        let Ok((orders, board)) = tokio::time::timeout(bound, both).await else { return false };
         for result in [&orders, &board] {
             if let Err(error) = result {
                 tracing::debug!(%error, "a read model cannot be asked");

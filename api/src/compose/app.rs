@@ -11,14 +11,17 @@ use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::adapters::{Gates, SocketTokens};
+use super::bounded::Bounded;
 use super::parts::Parts;
 use crate::auth::{Auth, Jwks, Keys};
 use crate::config::{Config, Secrets};
+use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::payments::ProviderWebhooks;
 use crate::state::App;
+use crate::webhooks::{AddressRule, SecretKey};
 
 /// What handlers and sockets need beside the adapters.
 pub(super) struct Around<'a> {
@@ -56,7 +59,7 @@ impl Around<'_> {
             gate: Arc::clone(&parts.gate),
             log: Arc::clone(&parts.log),
             accepted: Arc::clone(&parts.accepted),
-            events: Arc::clone(&parts.reader),
+            events: Arc::new(Bounded(Arc::clone(&parts.reader))),
             rebuilder: Arc::new(Gates(Arc::clone(&parts.rebuilder))),
             read_models: parts.models.clone(),
             clock: Arc::clone(&self.clock),
@@ -65,17 +68,21 @@ impl Around<'_> {
         };
         let app = App {
             intake: Arc::new(Intake::new(intake, self.node, receipts)),
-            order_book: Arc::clone(&parts.orders),
-            sales_board: Arc::clone(&parts.board),
+            order_book: Arc::new(Bounded(Arc::clone(&parts.orders))),
+            sales_board: Arc::new(Bounded(Arc::clone(&parts.board))),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
-            reader: Arc::clone(&parts.reader),
+            webhooks: Arc::clone(&parts.webhooks),
+            webhook_rule: AddressRule { allow_private: self.config.webhooks.allow_private },
+            webhook_key: SecretKey::new(self.secrets.installation.expose_secret()),
+            reader: Arc::new(Bounded(Arc::clone(&parts.reader))),
             auth: Arc::clone(auth),
             pseudonyms: self.pseudonyms(),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
+            proxies: Proxies::new(self.config.trusted_proxies.clone()),
             order_rate: OrderRate::default(),
-            webhooks: ProviderWebhooks {
+            provider_webhooks: ProviderWebhooks {
                 provider: self.config.payments.clone(),
                 secrets: self.secrets.provider_webhooks.clone(),
             },
@@ -89,8 +96,8 @@ impl Around<'_> {
     pub(super) fn live(&self, parts: &Parts, auth: &Arc<Auth>) -> Arc<LiveState> {
         LiveState::new(LiveParts {
             bus: Arc::clone(&parts.bus),
-            board: Arc::clone(&parts.board),
-            orders: Arc::clone(&parts.orders),
+            board: Arc::new(Bounded(Arc::clone(&parts.board))),
+            orders: Arc::new(Bounded(Arc::clone(&parts.orders))),
             verifier: Arc::new(SocketTokens(Arc::clone(auth))),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ids::SpotlightId;
-use domain::ports::{CommandLog, EventReader, OrderBook, SalesBoard, StockGate};
+use commands::writer::Owned;
+use domain::ids::{SpotlightId, StreamKey};
+use domain::ports::{CommandLog, EventReader, FeedBus, OrderBook, SalesBoard, StockGate};
 use uuid::Uuid;
 
 use super::parts::Parts;
@@ -15,11 +16,17 @@ use crate::ops::Check;
 pub const READ_MODEL_LAG_MAX_EVENTS: u64 = 20_000;
 
 /// The checks of a process with these roles.
-pub(super) fn checks(parts: &Parts, roles: &[Role]) -> Vec<Arc<dyn Check>> {
+pub(super) fn checks(parts: &Parts, owned: &Owned, roles: &[Role]) -> Vec<Arc<dyn Check>> {
     let mut checks: Vec<Arc<dyn Check>> = vec![Arc::new(Store(Arc::clone(&parts.reader)))];
     if roles.contains(&Role::Api) {
         checks.push(Arc::new(Log(Arc::clone(&parts.log))));
         checks.push(Arc::new(Gate(Arc::clone(&parts.gate))));
+    }
+    if roles.contains(&Role::Writer) {
+        checks.push(Arc::new(Partitions(owned.clone())));
+    }
+    if roles.contains(&Role::Live) {
+        checks.push(Arc::new(Feed(Arc::clone(&parts.bus))));
     }
     if roles.contains(&Role::Api) || roles.contains(&Role::Live) {
         checks.push(Arc::new(Models {
@@ -69,6 +76,37 @@ impl Check for Gate {
         // whether it answers at all; no spotlight has this id
         let nothing = SpotlightId(Uuid::nil());
         self.0.view(nothing).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+struct Partitions(Owned);
+
+#[async_trait]
+impl Check for Partitions {
+    fn name(&self) -> &'static str {
+        "writer"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.0.partitions() {
+            0 => Err("it owns no partition of the command log".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Feed(Arc<dyn FeedBus>);
+
+#[async_trait]
+impl Check for Feed {
+    fn name(&self) -> &'static str {
+        "feed"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        // whether it answers at all; no channel is called so
+        let nothing = StreamKey(Uuid::nil());
+        self.0.version("readiness", nothing).await.map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -18,10 +18,12 @@ use projections::consumer::{self, KafkaEventLog};
 use projections::read_model;
 use projections::stock_counter::{RebuildPorts, Rebuilder, RedisAcceptedOrders, RedisGate};
 use projections::viewer_feed::{FeedLimits, RedisFeedBus};
+use projections::webhooks::WebhookFeed;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use super::adapters::Models;
+use super::bounded::Bounded;
 use super::parts::{Kafka, Parts, Wire};
 use crate::config::{ClusterUrls, Config, Role};
 
@@ -50,7 +52,7 @@ pub(super) async fn parts(
         RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::clone(&ids), tasks).await?;
     let rebuilder = Rebuilder::new(RebuildPorts {
         gate: gate.clone(),
-        reader: Arc::clone(&reader),
+        reader: Arc::new(Bounded(Arc::clone(&reader))),
         log: Arc::clone(&log),
         ids,
         clock: Arc::clone(&clock),
@@ -63,7 +65,7 @@ pub(super) async fn parts(
             group_prefix,
             consumer::GroupProtocol::default(),
         )),
-        reader,
+        reader: Arc::clone(&reader),
         store,
         log,
         gate,
@@ -71,8 +73,15 @@ pub(super) async fn parts(
         models: Arc::new(Models {
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),
+            webhooks: ReadModel::new(Arc::new(WebhookFeed::new(
+                Arc::clone(&reader),
+                Arc::clone(&models.board),
+                Arc::clone(&models.webhooks),
+                Arc::clone(&clock),
+            ))),
             clock,
         }),
+        webhooks: models.webhooks,
         orders: models.orders,
         board: models.board,
         bus: Arc::new(bus),

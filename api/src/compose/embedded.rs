@@ -10,6 +10,7 @@ use projections::consumer::by_position::ReadModel;
 use projections::read_model;
 use projections::stock_counter::{MemoryAcceptedOrders, MemoryGate, RebuildPorts, Rebuilder};
 use projections::viewer_feed::MemoryFeedBus;
+use projections::webhooks::WebhookFeed;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
@@ -47,7 +48,7 @@ pub(super) async fn parts(
     });
     Ok(Parts {
         event_log: Arc::new(StoreEventLog::new(Arc::clone(&reader))),
-        reader,
+        reader: Arc::clone(&reader),
         store: Some(store),
         log: log.clone(),
         gate,
@@ -55,8 +56,15 @@ pub(super) async fn parts(
         models: Arc::new(Models {
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),
+            webhooks: ReadModel::new(Arc::new(WebhookFeed::new(
+                Arc::clone(&reader),
+                Arc::clone(&models.board),
+                Arc::clone(&models.webhooks),
+                Arc::clone(&clock),
+            ))),
             clock: Arc::clone(&clock),
         }),
+        webhooks: models.webhooks,
         orders: models.orders,
         board: models.board,
         bus: Arc::new(MemoryFeedBus::new(clock, ids)),

@@ -22,6 +22,9 @@ pub enum StartError {
     /// The identity provider.
     #[error(transparent)]
     Jwks(#[from] JwksError),
+    /// The HTTP client of webhooks.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] reqwest::Error),
     /// A fail point.
     #[error(transparent)]
     Fault(#[from] UnknownFault),

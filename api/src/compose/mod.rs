@@ -2,6 +2,7 @@
 
 mod adapters;
 mod app;
+mod bounded;
 mod checks;
 mod cluster;
 mod embedded;

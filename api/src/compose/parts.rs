@@ -6,7 +6,7 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader, EventStore,
-    FeedBus, OrderBook, PortError, SalesBoard, StockGate,
+    FeedBus, OrderBook, PortError, SalesBoard, StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -24,6 +24,7 @@ pub(super) struct Parts {
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub bus: Arc<dyn FeedBus>,
+    pub webhooks: Arc<dyn WebhookBook>,
     pub models: Arc<Models>,
     pub rebuilder: Arc<Rebuilder>,
     pub wire: Wire,

@@ -8,13 +8,14 @@ use commands::faults::Faults;
 use commands::intake::ReceiptsWorker;
 use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts, SimulatedGateway};
 use commands::relay;
-use commands::writer::{self, WriterConfig, WriterPorts};
+use commands::writer::{self, Owned, WriterConfig, WriterPorts};
 use domain::envelope::Position;
 use domain::ports::{Clock, CommandConsumer, EventStore};
 use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::consumer::by_position;
 use projections::{stock_counter, viewer_feed};
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,8 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::adapters::Gates;
 use super::parts::{Parts, Wire};
-use crate::config::{Config, Role};
+use crate::config::{Config, Role, Secrets};
+use crate::webhooks::{AddressRule, SecretKey, Sender};
 
 /// How often the recorder of metrics tidies up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -32,19 +34,24 @@ pub(super) struct Roles {
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     failed: watch::Sender<Option<Arc<StartError>>>,
+    /// What the writer of this process decides.
+    pub owned: Owned,
 }
 
 /// What every loop needs.
 pub(super) struct Setting<'a> {
     pub config: &'a Config,
-    pub node: &'a str,
+    pub secrets: &'a Secrets,
+    /// This process among those of its name: whose leases and partitions are whose.
+    pub instance: &'a str,
     pub clock: Arc<dyn Clock>,
     pub faults: Faults,
 }
 
 impl Roles {
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { tasks, stop: CancellationToken::new(), failed: watch::Sender::new(None) }
+        let (stop, failed) = (CancellationToken::new(), watch::Sender::new(None));
+        Self { tasks, stop, failed, owned: Owned::default() }
     }
 
     /// Returns why a loop ended for good, once one has.
@@ -115,6 +122,7 @@ impl Roles {
             }
             if roles.contains(&Role::Process) {
                 self.process(parts, store, setting);
+                self.webhooks(parts, setting)?;
             }
         }
         if roles.contains(&Role::Project) {
@@ -142,7 +150,9 @@ impl Roles {
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
         };
-        let work = writer::run(writer, WriterConfig::new(setting.node), self.stop.clone());
+        let config =
+            WriterConfig { owned: self.owned.clone(), ..WriterConfig::new(setting.instance) };
+        let work = writer::run(writer, config, self.stop.clone());
         self.spawn("writer", async { Ok(work.await?) });
         Ok(())
     }
@@ -152,7 +162,7 @@ impl Roles {
         let Wire::Kafka(kafka) = &parts.wire else { return };
         let Some(publisher) = kafka.publisher.clone() else { return };
         let (store, clock) = (Arc::clone(store), Arc::clone(&setting.clock));
-        let owner = setting.node.to_owned();
+        let owner = setting.instance.to_owned();
         let work = relay::run(store, publisher, clock, owner, self.stop.clone());
         self.spawn_endless("relay", work);
     }
@@ -172,16 +182,26 @@ impl Roles {
             clock: Arc::clone(&setting.clock),
             faults: setting.faults.clone(),
         };
-        let mut config = ProcessConfig::new(setting.node);
+        let mut config = ProcessConfig::new(setting.instance);
         config.payment_final = Duration::from_secs(payment.final_seconds.into());
         self.spawn_endless("process", process::run(process, config, self.stop.clone()));
+    }
+
+    /// Another side effect of the log, beside payments.
+    fn webhooks(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {
+        let rule = AddressRule { allow_private: setting.config.webhooks.allow_private };
+        let key = SecretKey::new(setting.secrets.installation.expose_secret());
+        let book = Arc::clone(&parts.webhooks);
+        let sender = Sender::new(book, Arc::clone(&setting.clock), rule, key)?;
+        self.spawn_endless("webhooks", sender.run(self.stop.clone()));
+        Ok(())
     }
 
     fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
         let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
         self.spawn_endless("read_models", async move {
-            let all = [&models.orders, &models.board];
+            let all = [&models.orders, &models.board, &models.webhooks];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
         });
     }

@@ -18,7 +18,7 @@ use super::{StartError, cluster, embedded, metrics_handle};
 use crate::config::{Backend, Config, Role, Secrets};
 use crate::live::{self, LiveState};
 use crate::ops::{Readiness, ops_router};
-use crate::server::{HttpLimits, Listener, Serving, router, wrap};
+use crate::server::{HttpLimits, Listener, Serving, beside, no_routes, router};
 use crate::state::App;
 
 /// How long the roles may take to finish what they have in hand.
@@ -80,8 +80,15 @@ pub async fn start(
         }
     };
     let node = config.node.clone().unwrap_or_else(|| node_name(ids.as_ref()));
-    let readiness = Arc::new(Readiness::new(checks(&parts, &config.roles)));
-    let setting = Setting { config, node: &node, clock: clock.clone(), faults: faults.clone() };
+    let instance = format!("{node}#{}", ids.uuid().simple());
+    let readiness = Arc::new(Readiness::new(checks(&parts, &roles.owned, &config.roles)));
+    let setting = Setting {
+        config,
+        secrets,
+        instance: &instance,
+        clock: clock.clone(),
+        faults: faults.clone(),
+    };
     roles.start(&parts, &setting).await?;
     roles.upkeep(handle.clone(), clock.clone());
     let around = Around {
@@ -132,11 +139,12 @@ fn surface(around: &Around<'_>, parts: &Parts, roles: &Roles) -> Result<Surface,
     let live = config.roles.contains(&Role::Live).then(|| around.live(parts, &auth));
     let mut routes = match &app {
         Some(app) => router(app, &limits),
-        None => wrap(Router::new(), Arc::clone(&around.ids), &limits),
+        None => no_routes(Arc::clone(&around.ids), &limits),
     };
     if let Some(live) = &live {
         // beside the layers of HTTP: a socket has limits of its own, and its query is never seen
-        routes = routes.merge(live::router(Arc::clone(live)));
+        let sockets = live::router(Arc::clone(live));
+        routes = routes.merge(beside(sockets, Arc::clone(&around.ids)));
     }
     Ok((app, live, routes))
 }

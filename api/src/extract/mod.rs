@@ -1,5 +1,6 @@
 //! What handlers get out of a request: parsed, checked and bounded.
 
+pub mod address;
 pub mod body;
 pub mod caller;
 pub mod fields;

@@ -1,6 +1,7 @@
-//! Token buckets per viewer.
+//! Token buckets per viewer and per address.
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +18,10 @@ use crate::problem::{Code, Problem};
 pub const ORDERS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// Orders of one viewer at once.
 pub const ORDERS_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
+/// Orders from one address per second: a carrier has thousands of viewers behind one.
+pub const ADDRESS_ORDERS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
+/// Orders from one address at once.
+pub const ADDRESS_ORDERS_BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_999);
 /// After so many checks, buckets that are full again are dropped: at most so many more are kept
 /// than viewers have ordered within the last two seconds.
 pub const CHECKS_PER_SWEEP: u32 = 100_000;
@@ -24,65 +29,111 @@ pub const CHECKS_PER_SWEEP: u32 = 100_000;
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The limit of orders per viewer, in this process.
-pub struct OrderRate {
-    buckets: RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>,
+/// A limit: how many per second, how many at once.
+struct Limit {
+    name: &'static str,
+    per_second: NonZeroU32,
+    burst: NonZeroU32,
+    says: &'static str,
+}
+
+const PER_VIEWER: Limit =
+    Limit { name: "orders", per_second: ORDERS_PER_SECOND, burst: ORDERS_BURST, says: "a viewer" };
+const PER_ADDRESS: Limit = Limit {
+    name: "orders-per-address",
+    per_second: ADDRESS_ORDERS_PER_SECOND,
+    burst: ADDRESS_ORDERS_BURST,
+    says: "an address",
+};
+
+type Buckets = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
+
+/// The buckets of one limit.
+struct Meter {
+    limit: Limit,
+    buckets: Buckets,
     clock: DefaultClock,
-    hasher: RandomState,
     checks: AtomicU32,
 }
 
-impl Default for OrderRate {
-    fn default() -> Self {
-        let quota = Quota::per_second(ORDERS_PER_SECOND).allow_burst(ORDERS_BURST);
+impl Meter {
+    fn new(limit: Limit) -> Self {
+        let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
         let buckets = RateLimiter::dashmap(quota).with_middleware();
-        Self {
-            buckets,
-            clock: DefaultClock::default(),
-            hasher: RandomState::new(),
-            checks: AtomicU32::new(0),
-        }
+        Self { limit, buckets, clock: DefaultClock::default(), checks: AtomicU32::new(0) }
     }
-}
 
-impl std::fmt::Debug for OrderRate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OrderRate").field("viewers", &self.buckets.len()).finish_non_exhaustive()
-    }
-}
-
-impl OrderRate {
-    /// Lets one order of the viewer pass; tells how many more may pass at once.
-    ///
-    /// # Errors
-    /// 429 `rate_limited` with `Retry-After`, `RateLimit` and `RateLimit-Policy`.
-    pub fn check(&self, caller: &Caller) -> Result<u32, Problem> {
+    fn check(&self, key: u64) -> Result<u32, Problem> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_PER_SWEEP == CHECKS_PER_SWEEP - 1 {
             self.buckets.retain_recent();
         }
-        let viewer = self.hasher.hash_one((&caller.seller, &caller.subject));
-        match self.buckets.check_key(&viewer) {
+        match self.buckets.check_key(&key) {
             Ok(state) => Ok(state.remaining_burst_capacity()),
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now()).as_secs_f64().ceil().max(1.0);
                 let seconds = if wait < 60.0 { format!("{wait:.0}") } else { "60".to_owned() };
                 crate::metrics::rate_limited();
-                Err(refusal(&seconds))
+                Err(refusal(&self.limit, &seconds))
             }
         }
     }
 }
 
-fn refusal(seconds: &str) -> Problem {
+/// The limits of orders per viewer and per address, in this process.
+pub struct OrderRate {
+    viewers: Meter,
+    addresses: Meter,
+    hasher: RandomState,
+}
+
+impl Default for OrderRate {
+    fn default() -> Self {
+        let (viewers, addresses) = (Meter::new(PER_VIEWER), Meter::new(PER_ADDRESS));
+        Self { viewers, addresses, hasher: RandomState::new() }
+    }
+}
+
+impl std::fmt::Debug for OrderRate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (viewers, addresses) = (&self.viewers.buckets, &self.addresses.buckets);
+        f.debug_struct("OrderRate")
+            .field("viewers", &viewers.len())
+            .field("addresses", &addresses.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl OrderRate {
+    /// Lets one order of the viewer pass; tells how many more of it may pass at once. Where limits
+    /// apply to its address, they come first.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` with `Retry-After`, `RateLimit` and `RateLimit-Policy`.
+    pub fn check(&self, caller: &Caller, address: Option<IpAddr>) -> Result<u32, Problem> {
+        if let Some(address) = address {
+            self.addresses.check(self.hasher.hash_one(network(address)))?;
+        }
+        self.viewers.check(self.hasher.hash_one((&caller.seller, &caller.subject)))
+    }
+}
+
+/// Who is counted as one: an IPv6 client has a whole /64 of addresses.
+fn network(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+    }
+}
+
+fn refusal(limit: &Limit, seconds: &str) -> Problem {
+    let Limit { name, per_second, burst, says } = limit;
     let retry_after = seconds.parse().unwrap_or(1);
-    let window = ORDERS_BURST.get() / ORDERS_PER_SECOND.get();
-    let policy = format!("\"orders\";q={ORDERS_BURST};w={window}");
+    let window = burst.get() / per_second.get();
+    let policy = format!("\"{name}\";q={burst};w={window}");
     let mut problem = Problem::new(Code::RateLimited)
-        .detail(format!(
-            "a viewer places {ORDERS_PER_SECOND} orders per second, {ORDERS_BURST} at once"
-        ))
+        .detail(format!("{says} places {per_second} orders per second, {burst} at once"))
         .retry_after(retry_after);
-    let limit = format!("\"orders\";r=0;t={seconds}");
+    let limit = format!("\"{name}\";r=0;t={seconds}");
     for (name, value) in [(POLICY, policy), (LIMIT, limit)] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             problem = problem.header(name, value);
@@ -100,12 +151,30 @@ mod tests {
         let rate = OrderRate::default();
         let ana = Caller::for_test("acme", "ana", domain::actor::Role::Viewer);
         for _ in 0..ORDERS_BURST.get() {
-            assert!(rate.check(&ana).is_ok());
+            assert!(rate.check(&ana, None).is_ok());
         }
-        assert_eq!(rate.check(&ana).expect_err("over").code(), Code::RateLimited);
+        assert_eq!(rate.check(&ana, None).expect_err("over").code(), Code::RateLimited);
         let bob = Caller::for_test("acme", "bob", domain::actor::Role::Viewer);
-        assert!(rate.check(&bob).is_ok());
+        assert!(rate.check(&bob, None).is_ok());
         let other = Caller::for_test("other", "ana", domain::actor::Role::Viewer);
-        assert!(rate.check(&other).is_ok());
+        assert!(rate.check(&other, None).is_ok());
+    }
+
+    #[test]
+    fn an_address_has_a_limit_of_its_own() {
+        let rate = OrderRate::default();
+        let order = |viewer: u32, address: &str| {
+            let subject = format!("v{viewer}");
+            let caller = Caller::for_test("acme", &subject, domain::actor::Role::Viewer);
+            rate.check(&caller, Some(address.parse().expect("valid")))
+        };
+        for viewer in 0..ADDRESS_ORDERS_BURST.get() {
+            assert!(order(viewer, "2001:db8::1").is_ok());
+        }
+        // some come back while the loop runs
+        let mut refused = (0..10_000).filter_map(|viewer| order(viewer, "2001:db8::2").err());
+        let refused = refused.next().expect("the same network");
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert!(order(1, "2001:db8:0:1::1").is_ok() && order(2, "203.0.113.7").is_ok());
     }
 }

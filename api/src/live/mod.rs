@@ -8,6 +8,7 @@ mod origin;
 mod outbox;
 mod personal;
 mod protocol;
+mod refused;
 mod room;
 mod session;
 mod socket;

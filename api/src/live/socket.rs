@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use futures::stream::{SplitSink, SplitStream};
@@ -21,10 +22,9 @@ use super::metrics;
 use super::outbox::Outbox;
 use super::personal::Stream;
 use super::protocol::{PING, unsubscribed};
+use super::refused;
 use super::session::{Personal, Session};
 
-/// Seconds after which a refused client is to try again.
-const RETRY_AFTER_SECONDS: &str = "2";
 /// How long the other side may take to answer a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// Orders to the task of the personal stream that may wait.
@@ -35,15 +35,16 @@ const PERSONAL_ORDERS: usize = 4;
 pub async fn upgrade(
     State(live): State<Arc<LiveState>>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if !live.origins.admits(&headers) {
-        return (StatusCode::FORBIDDEN, "this origin is not allowed").into_response();
-    }
-    let Some(seat) = live.seat() else {
-        let retry = [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)];
-        return (StatusCode::SERVICE_UNAVAILABLE, retry, "no room here").into_response();
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return refused::not_an_upgrade(&rejection).into_response(),
     };
+    if !live.origins.admits(&headers) {
+        return refused::foreign_origin().into_response();
+    }
+    let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
     upgrade
         .max_message_size(INBOUND_BYTES_MAX)
         .max_frame_size(INBOUND_BYTES_MAX)

@@ -14,6 +14,7 @@ use domain::order::OrderCommand;
 use super::input;
 use super::read::find;
 use crate::broadcaster::submit::{call_id, submit};
+use crate::extract::address::ClientAddress;
 use crate::extract::{Id, JsonBody, OptionalKey, Viewer};
 use crate::problem::{Code, Problem};
 use crate::responses::Refusals;
@@ -39,11 +40,12 @@ use crate::wire::requests::NewPayment;
 pub async fn pay(
     State(app): State<Arc<App>>,
     Viewer(caller): Viewer,
+    ClientAddress(address): ClientAddress,
     Id(order_id): Id<OrderId>,
     OptionalKey(key): OptionalKey,
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
-    app.order_rate.check(&caller)?;
+    app.order_rate.check(&caller, address)?;
     let payment = input::payment(&body)?;
     let found = find(&app, &caller, order_id).await?;
     let command_id = call_id(&app, &caller, "payment", order_id.0, key.as_deref());

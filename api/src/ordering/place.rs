@@ -15,6 +15,7 @@ use domain::views::AcceptedOrder;
 use serde_json::json;
 
 use super::input;
+use crate::extract::address::ClientAddress;
 use crate::extract::body::ORDER_BODY_MAX_BYTES;
 use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::extract::{Caller, JsonBody, Key, Viewer, trace};
@@ -45,10 +46,11 @@ use crate::wire::{OfferBody, OrderBody};
 pub async fn place(
     State(app): State<Arc<App>>,
     Viewer(caller): Viewer,
+    ClientAddress(address): ClientAddress,
     Key(key): Key,
     JsonBody(body): JsonBody<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
-    app.order_rate.check(&caller)?;
+    app.order_rate.check(&caller, address)?;
     let new = input::new_order(&body)?;
     let what = (new.spotlight, new.offer_version, &new.lines);
     if let Some(refusal) = app.intake.known_refusal(&caller.seller, &caller.subject, &key, what) {

@@ -106,5 +106,23 @@ pub async fn list(
     let query =
         OrderQuery { seller: caller.seller, viewer, spotlight, status, since, cursor, limit };
     let page = app.order_book.orders(&query).await;
-    Ok(Json(crate::extract::query::page(page, has_cursor)?.into()))
+    let page = crate::extract::query::page(page, has_cursor)?;
+    let receipts = receipts(&app, &page.items).await;
+    let items = page.items.into_iter().zip(receipts);
+    Ok(Json(OrderList {
+        items: items.map(|(order, receipt)| OrderBody::with_receipt(order, receipt)).collect(),
+        next_cursor: page.next_cursor,
+    }))
+}
+
+/// The receipts of a page, as far as they are kept and can be read.
+async fn receipts(app: &App, orders: &[OrderView]) -> Vec<Option<String>> {
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
+    match app.accepted.get_all(&ids).await {
+        Ok(accepted) => accepted.into_iter().map(|accepted| accepted?.receipt).collect(),
+        Err(error) => {
+            tracing::debug!(%error, "accepted orders cannot be read");
+            vec![None; ids.len()]
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub async fn tell(
     let body = read(request, WEBHOOK_BODY_MAX_BYTES).await?;
     let invalid = || Problem::new(Code::SignatureInvalid);
     let signed = signed_of(&headers).ok_or_else(invalid)?;
-    let known = &app.webhooks;
+    let known = &app.provider_webhooks;
     let good = is_signed(&known.secrets, &signed, &body, app.clock.now());
     // a provider that is not configured has no signature either
     if provider != known.provider || !good {

@@ -50,6 +50,8 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "There is no such thing", "The route or the thing does not exist, or it is another seller's.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route has no such method", "`Allow` names the methods that the route has.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body came too slowly", "Send the request again.";
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Pages of this origin may not connect", "`ONAIR_ALLOWED_ORIGINS` names the pages that may.";
+    UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "This is a socket", "Connect with a WebSocket client: `Upgrade: websocket`, version 13.";
     SoldOut = "sold_out", CONFLICT, "Sold out", "At least one line does not fit; nothing was taken. `remaining` says what is left of each SKU.";
     NotOpen = "not_open", CONFLICT, "Not open yet", "The spotlight has not been opened. `opens_at` says when it will be, if that is known.";
     Paused = "paused", CONFLICT, "Paused", "The host has paused the spotlight; it may be resumed.";
@@ -67,6 +69,7 @@ codes! {
     PaymentNotAwaited = "payment_not_awaited", CONFLICT, "The order waits for no payment", "A payment is under way or was made, or the last refusal allows no other attempt. Read the order.";
     HoldExpired = "hold_expired", CONFLICT, "The hold has run out", "The units are no longer held for the order; place a new one.";
     AlreadyExists = "already_exists", CONFLICT, "It exists already", "The same id exists with other terms.";
+    TooManyEndpoints = "too_many_endpoints", CONFLICT, "The seller has too many webhook endpoints", "A seller has at most 20 endpoints. Remove one first.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large", "Bodies are bounded: 32 KiB for an order, 256 KiB elsewhere.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON", "Send `Content-Type: application/json`.";
     Invalid = "invalid", UNPROCESSABLE_ENTITY, "The request has bad fields", "`errors` names every bad field of the body by JSON pointer (RFC 6901), and of the query as `?name`.";

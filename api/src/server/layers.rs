@@ -10,9 +10,11 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use domain::ports::Ids;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::listen::{HEADERS_MAX, HEADERS_MAX_BYTES};
 use super::unread;
 use crate::extract::idempotency::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
 use crate::extract::trace::{self, TRACEPARENT, X_REQUEST_ID};
@@ -28,16 +30,35 @@ pub struct HttpLimits {
 }
 
 /// Puts the layers around the routes.
-pub fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
-    let routes = routes
-        .layer(middleware::from_fn_with_state(limits.request, within))
+pub(super) fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
+    // one stack, the outermost first: each call of `Router::layer` would box every route once more
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn(headers))
+        .option_layer(cors(&limits.allowed_origins))
+        .layer(middleware::from_fn(unread::layer))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(unread::layer));
-    let routes = match cors(&limits.allowed_origins) {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
-    routes.layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn_with_state(limits.request, within));
+    routes.layer(layers)
+}
+
+/// Puts around routes what also those pass that have limits of their own.
+pub fn beside(routes: Router, ids: Arc<dyn Ids>) -> Router {
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(ids, trace::layer))
+        .layer(middleware::from_fn(headers));
+    routes.layer(layers)
+}
+
+/// Refuses headers over the bounds; what is so far over them that it cannot be read whole is
+/// refused by the connection itself.
+async fn headers(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    if headers.len() > HEADERS_MAX || sizes.sum::<usize>() > HEADERS_MAX_BYTES {
+        return Problem::new(Code::HeadersTooLarge).into_response();
+    }
+    next.run(request).await
 }
 
 /// Answers within the limit, and never lets a browser guess a type.

@@ -7,23 +7,42 @@ mod unread;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use domain::ports::Ids;
 use utoipa_swagger_ui::SwaggerUi;
 
+use self::layers::wrap;
 use crate::openapi;
 use crate::problem::{Code, Problem};
 use crate::state::App;
 
-pub use layers::{HttpLimits, wrap};
+pub use layers::{HttpLimits, beside};
 pub use listen::{Listener, Serving};
 
 /// Everything that the public listener answers.
 pub fn router(app: &Arc<App>, limits: &HttpLimits) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", document);
+    let docs = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
+    let docs = docs.layer(middleware::map_response(no_page));
     let routes = routes
         .with_state(Arc::clone(app))
         .merge(docs)
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) });
     wrap(routes, Arc::clone(&app.ids), limits)
+}
+
+/// The pages of the documents end in a text of their own.
+async fn no_page(response: Response) -> Response {
+    match response.status() {
+        StatusCode::NOT_FOUND => Problem::not_found("page").into_response(),
+        _ => response,
+    }
+}
+
+/// What the public listener answers where this process has no routes of HTTP.
+pub fn no_routes(ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
+    wrap(Router::new().fallback(|| async { Problem::not_found("route") }), ids, limits)
 }

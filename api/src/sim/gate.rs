@@ -195,11 +195,15 @@ impl StockGate for SimGate {
         self.line.call("gate.view", self.inner.view(spotlight)).await
     }
 
-    async fn sold_out(&self, spotlight: SpotlightId) -> Result<Option<SoldOutVerdict>, PortError> {
+    async fn sold_out(
+        &self,
+        spotlight: SpotlightId,
+        lease: Duration,
+    ) -> Result<Option<SoldOutVerdict>, PortError> {
         if self.planted == Some(Break::SeedLua) {
             return Ok(None);
         }
-        self.line.call("sold_out", self.inner.sold_out(spotlight)).await
+        self.line.call("sold_out", self.inner.sold_out(spotlight, lease)).await
     }
 
     async fn claim_pending(

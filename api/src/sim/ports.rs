@@ -150,6 +150,10 @@ impl AcceptedOrders for SimAcceptedOrders {
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {
         self.line.call("accepted.get", self.inner().get(order)).await
     }
+
+    async fn get_all(&self, orders: &[OrderId]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
+        self.line.call("accepted.get_all", self.inner().get_all(orders)).await
+    }
 }
 
 /// The provider.

@@ -241,6 +241,10 @@ impl EventStore for SimStore {
         self.line.call("lease", self.inner.lease(role, owner)).await
     }
 
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError> {
+        self.line.call("release", self.inner.release(role, owner)).await
+    }
+
     async fn checkpoint(&self, role: &str) -> Result<Position, PortError> {
         self.line.call("checkpoint", self.inner.checkpoint(role)).await
     }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use domain::order::OrderReason;
-use domain::ports::Page;
 use domain::views::{AcceptedOrder, OrderView};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -96,8 +95,7 @@ pub struct OrderBody {
     pub accepted_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-    /// The signed promise that the order was accepted; null in lists and where it is no longer
-    /// kept.
+    /// The signed promise that the order was accepted; null where it is no longer kept.
     #[schema(value_type = Option<Object>)]
     pub receipt: Option<ReceiptJson>,
 }
@@ -174,11 +172,4 @@ pub struct OrderList {
     pub items: Vec<OrderBody>,
     /// Where the next page starts; null on the last one.
     pub next_cursor: Option<String>,
-}
-
-impl From<Page<OrderView>> for OrderList {
-    fn from(page: Page<OrderView>) -> Self {
-        let (items, next_cursor) = super::list(page);
-        Self { items, next_cursor }
-    }
 }

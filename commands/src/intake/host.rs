@@ -14,7 +14,9 @@ use domain::ports::{
 use domain::spotlight::SpotlightCommand;
 
 use super::place::admit_record;
-use super::{APPLIED_PAUSE, DECISION_BOUND, Intake, PlaceRefusal};
+use super::{
+    APPLIED_PAUSE, DECISION_BOUND, Intake, NARROW_LOOK_BOUND, PlaceRefusal, SOLD_OUT_STALENESS,
+};
 use crate::clock::between;
 
 /// A command that was decided, and that gate and read models have applied.
@@ -50,6 +52,9 @@ pub enum HostRefusal {
     /// The gate cannot answer; nothing was done.
     #[error("the stock cannot be asked")]
     StockUnavailable,
+    /// The event store cannot be asked; nothing was done.
+    #[error("the event store cannot be asked")]
+    StoreUnavailable,
     /// The command log is down; nothing was done, or it was undone.
     #[error("the command log is not available")]
     LogUnavailable,
@@ -73,6 +78,7 @@ impl HostRefusal {
             Self::KeyReused => "idempotency_key_reused",
             Self::BelowCommitted { .. } => "below_committed",
             Self::StockUnavailable | Self::LogUnavailable => "stock_unavailable",
+            Self::StoreUnavailable => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::DecisionPending => "decision_pending",
             Self::Parked => "parked",
@@ -92,13 +98,15 @@ impl Intake {
     /// [`HostRefusal`].
     pub async fn submit(&self, mut record: CommandRecord) -> Result<Decided, HostRefusal> {
         let started = self.ports.clock.now();
-        let decided = match self.outcome(&record).await {
+        let narrow = narrow_of(&record);
+        let decided = match self.look(&record, narrow.is_some()).await {
             Ok(Some(outcome)) => outcome,
-            // what narrows works at the gate, also while the store is away
-            Err(unknown) if narrow_of(&record).is_none() => return Err(unknown),
-            Ok(None) | Err(_) => {
-                self.send(&mut record, started).await?;
-                self.await_outcome(&record, started).await?
+            // what narrows works at the gate, also while the store is away (design §6)
+            Err(_) if narrow.is_none() => return Err(HostRefusal::StoreUnavailable),
+            looked => {
+                self.send(&mut record, narrow, looked.is_ok(), started).await?;
+                let left = self.remaining(started).unwrap_or(Duration::ZERO);
+                self.within(left, self.await_outcome(&record, started)).await?
             }
         };
         if decided.request.is_some_and(|request| request != record.request()) {
@@ -112,9 +120,13 @@ impl Intake {
             CommandOutcome::Parked => return Err(HostRefusal::Parked),
         }
         self.await_applied(&record, decided.position, started).await?;
-        if matches!(record.command, Command::Spotlight { .. }) {
-            // what the host has added is on sale with the answer, also where this node said sold out
+        if let Command::Spotlight { command } = &record.command {
             self.verdicts.forget(SpotlightId(record.key.0));
+            if matches!(command, SpotlightCommand::AdjustStock { delta: 1.., .. }) {
+                // what the host has added is on sale with the answer: also the other nodes' verdicts
+                // have run out, and the gate's lease with them
+                self.ports.clock.sleep(SOLD_OUT_STALENESS).await;
+            }
         }
         Ok(Decided { position: decided.position })
     }
@@ -133,22 +145,46 @@ impl Intake {
         Ok(outcomes.remove(&record.command_id))
     }
 
+    /// Whether the command was decided before; where it narrows, the gate does not wait long for
+    /// the answer.
+    async fn look(
+        &self,
+        record: &CommandRecord,
+        narrows: bool,
+    ) -> Result<Option<StoredOutcome>, HostRefusal> {
+        let bound = if narrows { NARROW_LOOK_BOUND } else { DECISION_BOUND };
+        self.within(bound, self.outcome(record)).await
+    }
+
+    async fn within<T>(
+        &self,
+        bound: Duration,
+        answer: impl Future<Output = Result<T, HostRefusal>>,
+    ) -> Result<T, HostRefusal> {
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.ports.clock.sleep(bound) => Err(HostRefusal::DecisionPending),
+        }
+    }
+
     async fn send(
         &self,
         record: &mut CommandRecord,
+        narrow: Option<Narrow>,
+        store_answers: bool,
         started: Timestamp,
     ) -> Result<(), HostRefusal> {
         if self.ports.log.is_down() {
             return Err(HostRefusal::LogUnavailable);
         }
-        let narrow = narrow_of(record);
         let mut fresh = false;
         if let Some(narrow) = &narrow
             && let Some(entered) = self.narrow(narrow, started).await?
         {
             admit_record(record, entered.admission, None);
             fresh = entered.fresh;
-            if fresh && self.decided_meanwhile(record, narrow).await? {
+            if fresh && store_answers && self.decided_meanwhile(record, narrow).await? {
                 return Ok(());
             }
         }

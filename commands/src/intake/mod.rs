@@ -68,6 +68,9 @@ pub const REBUILD_BOUND: Duration = Duration::from_secs(2);
 pub const REBUILD_PAUSE: Duration = Duration::from_millis(25);
 /// How long a host's command waits for its decision and for everybody to have applied it.
 pub const DECISION_BOUND: Duration = Duration::from_secs(2);
+/// How long a narrowing waits to hear whether it was decided before: the gate must act soon, also
+/// while the store stands still.
+pub const NARROW_LOOK_BOUND: Duration = Duration::from_millis(250);
 /// The pause between two looks at the gate's applied position.
 pub const APPLIED_PAUSE: Duration = Duration::from_millis(2);
 

@@ -13,7 +13,7 @@ use super::answer::Facts;
 use super::verdicts::Asked;
 use super::{
     ACK_BOUND, CHANGING_PAUSE, CHANGING_RETRIES, Intake, OrderRequest, PlaceRefusal, Placed,
-    Presence, REBUILD_BOUND, REBUILD_PAUSE,
+    Presence, REBUILD_BOUND, REBUILD_PAUSE, SOLD_OUT_STALENESS,
 };
 use crate::clock::between;
 use crate::faults::{INTAKE_AFTER_PRODUCE, INTAKE_AFTER_TAKE};
@@ -86,7 +86,8 @@ impl Intake {
     }
 
     /// The refusal of an order that this node knows to be sold out, without asking the gate and
-    /// before anything else is made of the request: what most of a rush is answered.
+    /// before anything else is made of the request: what most of a rush is answered. `None` also
+    /// while the log is down, which is said before anything of the stock.
     pub fn known_refusal(
         &self,
         seller: &SellerId,
@@ -94,6 +95,9 @@ impl Intake {
         key: &str,
         (spotlight, offer_version, lines): (SpotlightId, u32, &Lines),
     ) -> Option<PlaceRefusal> {
+        if self.ports.log.is_down() {
+            return None;
+        }
         let order = OrderId::derive(seller, viewer, spotlight, key);
         let asked = Asked { order, seller, spotlight, offer_version, lines };
         let refusal = self.cached_refusal(asked, self.ports.clock.now())?;
@@ -175,7 +179,8 @@ impl Intake {
         let spotlight = take.spotlight;
         let now = self.ports.clock.now();
         if self.verdicts.begin(spotlight, now) {
-            let verdict = self.ports.gate.sold_out(spotlight).await.ok().flatten();
+            let verdict =
+                self.ports.gate.sold_out(spotlight, SOLD_OUT_STALENESS).await.ok().flatten();
             self.verdicts.keep(spotlight, &take.seller, now, verdict);
         }
     }

@@ -31,6 +31,7 @@ pub use payment::PAYMENT_FINAL_DEFAULT;
 
 use crate::faults::Faults;
 use crate::intake::GateRebuilder;
+use crate::lease::give_back;
 use crate::metrics::PROCESS_ERRORS_TOTAL;
 use crate::writer::cause;
 use proposals::Remembered;
@@ -108,6 +109,9 @@ pub async fn run(ports: ProcessPorts, config: ProcessConfig, shutdown: Cancellat
         () = shutdown.cancelled() => {}
         () = process.take_turns() => {}
     }
+    // the next one need not wait for its end
+    let Process { ports, config, .. } = &process;
+    give_back(ports.store.as_ref(), ports.clock.as_ref(), ROLE, &config.owner).await;
 }
 
 impl Process {

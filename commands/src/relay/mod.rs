@@ -17,6 +17,7 @@ use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 
 pub use self::kafka::KafkaEventPublisher;
+use crate::lease::give_back;
 use crate::metrics::{
     RELAY_LAG_EVENTS, RELAY_POSITION, RELAY_PUBLISHED_TOTAL, RELAY_RESTARTS_TOTAL,
 };
@@ -47,6 +48,7 @@ pub async fn run(
         () = shutdown.cancelled() => {}
         () = relay.forever() => {}
     }
+    give_back(relay.store.as_ref(), relay.clock.as_ref(), RELAY_ROLE, &relay.owner).await;
 }
 
 struct Relay {

@@ -173,6 +173,15 @@ impl EventStore for MemoryStore {
         Ok(Some(lease.epoch))
     }
 
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        if let Some(lease) = state.leases.get_mut(role).filter(|lease| lease.owner == owner) {
+            lease.expires_at = now;
+        }
+        Ok(())
+    }
+
     async fn checkpoint(&self, role: &str) -> Result<Position, PortError> {
         Ok(self.state.lock().leases.get(role).map_or(Position::START, |lease| lease.position))
     }

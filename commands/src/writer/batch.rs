@@ -9,7 +9,7 @@ use domain::command::{Command, CommandRecord};
 use domain::decision::{Decision, Refusal, decide};
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
-use domain::ids::{CommandId, EventId, SpotlightId, StreamKey};
+use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
 use domain::ledger::units_delta;
 use domain::order::{OrderCommand, OrderEvent, OrderReason};
 use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
@@ -214,7 +214,9 @@ impl Making<'_> {
 
     fn push(&mut self, item: &Item, record: &CommandRecord, events: Vec<(StreamId, Event)>) {
         let Some(desk) = self.desks.desk(record.key) else { return };
-        for (index, (stream, event)) in events.into_iter().enumerate() {
+        let followed_by = followers(&events);
+        let numbered = events.into_iter().zip(followed_by).enumerate();
+        for (index, ((stream, event), followed_by)) in numbered {
             if let (Some(delta), Some(limit)) = (units_delta(&event), limit_of(desk)) {
                 self.batch.unit_limits.insert(delta.spotlight, limit);
             }
@@ -225,7 +227,7 @@ impl Making<'_> {
                 sequence,
                 stream,
                 key: record.key,
-                metadata: metadata(item, record, self.decided_at),
+                metadata: Metadata { followed_by, ..metadata(item, record, self.decided_at) },
                 event,
             });
         }
@@ -253,7 +255,22 @@ fn metadata(item: &Item, record: &CommandRecord, decided_at: Timestamp) -> Metad
         actor: record.actor.clone(),
         source: item.delivered.source.clone(),
         decided_at,
+        followed_by: 0,
     }
+}
+
+/// How many later events of the decision each has about its order.
+fn followers(events: &[(StreamId, Event)]) -> Vec<u32> {
+    let mut after: Vec<OrderId> = Vec::new();
+    let counts = events.iter().rev().map(|(_, event)| {
+        let Some(order) = event.order() else { return 0 };
+        let count = after.iter().filter(|later| **later == order).count();
+        after.push(order);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    });
+    let mut counts: Vec<u32> = counts.collect();
+    counts.reverse();
+    counts
 }
 
 /// Counts what should never be, once it is stored.

@@ -149,7 +149,13 @@ impl Writer {
 
     async fn look_up(&mut self, items: &[Item]) -> Result<Known, PortError> {
         let store = self.ports.store.as_ref();
-        self.desks.load(store, items).await?;
+        let sequences: BTreeSet<String> = items.iter().map(Item::sequence).collect();
+        let sequences: Vec<String> = sequences.into_iter().collect();
+        // neither needs the other's answer
+        let (loaded, parked) =
+            futures::join!(self.desks.load(store, items), store.parked_among(&sequences));
+        loaded?;
+        let parked = parked?.into_iter().collect();
         let commands: Vec<_> = items.iter().filter_map(Item::inbox_id).collect();
         let decided = if commands.is_empty() {
             BTreeMap::new()
@@ -157,9 +163,6 @@ impl Writer {
             let known = store.outcomes(&commands).await?;
             known.into_iter().map(|(command, stored)| (command, stored.outcome)).collect()
         };
-        let sequences: BTreeSet<String> = items.iter().map(Item::sequence).collect();
-        let sequences: Vec<String> = sequences.into_iter().collect();
-        let parked = store.parked_among(&sequences).await?.into_iter().collect();
         Ok(Known { decided, parked })
     }
 

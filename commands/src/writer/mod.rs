@@ -8,6 +8,7 @@
 mod batch;
 mod commit;
 mod desks;
+mod owned;
 mod park;
 mod partitions;
 
@@ -25,6 +26,7 @@ use crate::faults::Faults;
 use crate::metrics::{COMMANDS_PARKED_TOTAL, WRITER_RETRIES_TOTAL};
 use batch::Item;
 use desks::Desks;
+pub use owned::Owned;
 use partitions::Partitions;
 
 /// Commands of one batch.
@@ -71,6 +73,8 @@ pub struct WriterConfig {
     pub parked_deadline: Duration,
     /// How long a fenced writer waits before it claims again.
     pub reclaim_pause: Duration,
+    /// Says how many partitions it owns.
+    pub owned: Owned,
 }
 
 impl WriterConfig {
@@ -82,6 +86,7 @@ impl WriterConfig {
             batch_bytes: BATCH_BYTES_MAX,
             parked_deadline: PARKED_DEADLINE,
             reclaim_pause: RECLAIM_PAUSE,
+            owned: Owned::default(),
         }
     }
 }
@@ -161,7 +166,9 @@ pub async fn run(
         partitions: Partitions::default(),
         desks: Desks::default(),
     };
-    match writer.run().await {
+    let ended = writer.run().await;
+    writer.config.owned.set(0);
+    match ended {
         Ok(()) | Err(Stop::Asked) => Ok(()),
         Err(Stop::Failed(error)) => Err(error),
     }
@@ -223,6 +230,7 @@ impl Writer {
                     let partition = (topic, partition);
                     self.desks.drop_partition(&partition);
                     self.partitions.remove(&partition);
+                    self.config.owned.set(self.partitions.count());
                 }
             }
         }

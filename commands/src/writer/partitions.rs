@@ -51,6 +51,12 @@ impl Partitions {
         self.lows.remove(partition);
     }
 
+    /// How many are owned.
+    pub(super) fn count(&self) -> usize {
+        let owned = |standing: &&Standing| matches!(standing, Standing::Owned { .. });
+        self.standings.values().filter(owned).count()
+    }
+
     fn owned(&self, partition: &PartitionId) -> Option<(u64, Option<i64>)> {
         match self.standings.get(partition)? {
             Standing::Owned { epoch, next_offset } => Some((*epoch, *next_offset)),
@@ -174,6 +180,7 @@ impl Writer {
             "took a partition over"
         );
         self.partitions.own(partition, claim.epoch, claim.next_offset);
+        self.config.owned.set(self.partitions.count());
         Ok(())
     }
 
@@ -200,6 +207,7 @@ impl Writer {
                     self.desks.drop_partition(&partition);
                     let claim_at = self.ports.clock.now() + delta(self.config.reclaim_pause);
                     self.partitions.lose(partition, claim_at);
+                    self.config.owned.set(self.partitions.count());
                 }
             }
         }

@@ -120,6 +120,7 @@ impl GateState {
             halts: super::entry::Halts::default(),
             reopening: false,
             unknown_order: false,
+            leased_until: None,
         };
         for order in &snapshot.orders {
             state.restore(order);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::SubsecRound;
 use uuid::Uuid;
@@ -40,6 +41,8 @@ pub struct GateState {
     pub(super) reopening: bool,
     /// The log reserved an order of this epoch that the gate does not hold.
     pub(super) unknown_order: bool,
+    /// Until when nodes may answer that it is sold out.
+    pub(super) leased_until: Option<Timestamp>,
 }
 
 /// Times of the gate are whole microseconds, as Redis counts them.
@@ -80,6 +83,7 @@ impl GateState {
             halts: Halts::default(),
             reopening: false,
             unknown_order: false,
+            leased_until: None,
         }
     }
 
@@ -148,11 +152,12 @@ impl GateState {
         })
     }
 
-    /// What may be answered while no SKU has a free unit; `None` where one has.
-    pub fn sold_out(&self, now: Timestamp) -> Option<SoldOutVerdict> {
+    /// What may be answered for `lease` while no SKU has a free unit; `None` where one has.
+    pub fn sold_out(&mut self, lease: Duration, now: Timestamp) -> Option<SoldOutVerdict> {
         if self.reopening || self.stock.values().any(|stock| stock.free() > 0) {
             return None;
         }
+        self.leased_until = self.leased_until.max(Some(micros(now) + lease));
         let open = self.status_at(now) == SpotlightStatus::Open && self.halts.offers == 0;
         Some(SoldOutVerdict {
             remaining: self.remaining(),

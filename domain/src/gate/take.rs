@@ -53,7 +53,7 @@ impl GateState {
         }
     }
 
-    /// Window, version, SKUs, limit, stock, in this order.
+    /// Window, version, SKUs, limit, stock, leased verdicts, in this order.
     fn refusal(&self, take: &Take, now: Timestamp) -> Option<TakeOutcome> {
         match self.status_at(now) {
             SpotlightStatus::Scheduled => {
@@ -85,7 +85,10 @@ impl GateState {
                 .get(&line.sku)
                 .is_some_and(|stock| stock.free() >= i64::from(line.quantity.get()))
         });
-        (!fits).then(|| TakeOutcome::SoldOut { remaining: self.remaining() })
+        if !fits {
+            return Some(TakeOutcome::SoldOut { remaining: self.remaining() });
+        }
+        self.leased_until.is_some_and(|until| now < until).then_some(TakeOutcome::Changing)
     }
 
     const fn admit(&mut self, now: Timestamp) -> Admission {

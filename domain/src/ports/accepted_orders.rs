@@ -22,6 +22,11 @@ pub trait AcceptedOrders: Send + Sync {
     /// # Errors
     /// It cannot be read.
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError>;
+    /// What was answered for each of a page of orders, in their order, with one look.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    async fn get_all(&self, orders: &[OrderId]) -> Result<Vec<Option<AcceptedOrder>>, PortError>;
 }
 
 impl dyn AcceptedOrders {

@@ -238,6 +238,12 @@ pub trait EventStore: EventReader {
     /// # Errors
     /// The store cannot be reached.
     async fn lease(&self, role: &str, owner: &str) -> Result<Option<u64>, PortError>;
+    /// Gives a lease back, so that another owner may take it at once; nothing where another one has
+    /// it.
+    ///
+    /// # Errors
+    /// The store cannot be reached; the lease ends by itself.
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError>;
     /// Where a role stands.
     ///
     /// # Errors

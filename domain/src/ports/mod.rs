@@ -13,6 +13,7 @@ mod order_book;
 mod payment_gateway;
 mod sales_board;
 mod stock_gate;
+mod webhook_book;
 
 pub use accepted_orders::AcceptedOrders;
 pub use clock::{Clock, Ids};
@@ -29,6 +30,10 @@ pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{
     Applied, Entry, EntryState, GateOffer, GateSnapshot, GateView, Loaded, Narrow, Narrowed,
     Narrowing, PendingEntry, SnapshotOrder, SoldOutVerdict, StockGate, Take, TakeOutcome,
+};
+pub use webhook_book::{
+    AttemptResult, ClaimedDelivery, DeliveryStatus, EndpointStatus, WebhookBook, WebhookDelivery,
+    WebhookEndpoint, WebhookMessage,
 };
 
 /// Something outside did not do its part.

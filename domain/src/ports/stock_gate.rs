@@ -121,7 +121,8 @@ pub enum TakeOutcome {
         /// What is sold now.
         offer: GateOffer,
     },
-    /// A change of the offer is on its way through the log; ask again in a moment.
+    /// A change of the offer is on its way through the log, or units have come back while nodes may
+    /// still say that the spotlight is sold out; ask again in a moment.
     Changing,
     /// The caller's epoch is old; adapters retry inside, so that callers see it only under a storm
     /// of rebuilds.
@@ -366,11 +367,18 @@ pub trait StockGate: Send + Sync {
     /// # Errors
     /// The gate cannot be reached.
     async fn view(&self, spotlight: SpotlightId) -> Result<Option<GateView>, PortError>;
-    /// What a node may answer from while the spotlight is sold out; `None` where it is not.
+    /// What a node may answer from, for `lease` from before it asked, while the spotlight is sold
+    /// out; `None` where it is not. For as long the gate takes no order, whatever comes back to it
+    /// ([`TakeOutcome::Changing`]), so that no node can refuse the repeat of an order that another
+    /// one was promised meanwhile.
     ///
     /// # Errors
     /// The gate cannot be reached.
-    async fn sold_out(&self, spotlight: SpotlightId) -> Result<Option<SoldOutVerdict>, PortError>;
+    async fn sold_out(
+        &self,
+        spotlight: SpotlightId,
+        lease: std::time::Duration,
+    ) -> Result<Option<SoldOutVerdict>, PortError>;
     /// Claims pending entries that are older than `older_than` for another produce, over all
     /// spotlights, at most `limit`; an entry is claimed again only after a growing pause.
     ///

@@ -11,11 +11,7 @@ use domain::views::{OrderStatus, OrderView, PaymentView};
 
 /// The order that an event belongs to: events of the order's own stream and of its reservation's.
 pub fn order_of(event: &Event) -> Option<OrderId> {
-    match event {
-        Event::Order(event) => Some(event.order_id()),
-        Event::Reservation(event) => Some(event.order_id()),
-        Event::Broadcast(_) | Event::Spotlight(_) => None,
-    }
+    event.order()
 }
 
 /// Takes an event in. An event of another order, one that was taken in before, and one of an order

@@ -3,26 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{OrderBook, PortError, SalesBoard};
+use domain::ports::{OrderBook, PortError, SalesBoard, WebhookBook};
 use sqlx::postgres::PgPoolOptions;
 
 use super::checkpoint::unreachable_as;
 use super::sqlite;
 use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
 use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
+use crate::webhooks::{PostgresWebhookBook, SqliteWebhookBook};
 
 /// Connections of one process's read models to a server.
 pub const CONNECTIONS_MAX: u32 = 8;
 /// How long a question waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Both read models of one database, under connections of their own.
+/// The read models of one database, under connections of their own.
 #[derive(Clone)]
 pub struct ReadModels {
     /// The orders.
     pub orders: Arc<dyn OrderBook>,
     /// Broadcasts, spotlights and what they sold.
     pub board: Arc<dyn SalesBoard>,
+    /// Endpoints of webhooks and what is sent to them.
+    pub webhooks: Arc<dyn WebhookBook>,
 }
 
 /// Opens the read models of a migrated database: `sqlite://FILE` or `postgres://…`.
@@ -35,19 +38,23 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             let pool = sqlite::open(database).await?;
             Ok(ReadModels {
                 orders: Arc::new(SqliteOrderBook::new(pool.clone())),
-                board: Arc::new(SqliteSalesBoard::new(pool)),
+                board: Arc::new(SqliteSalesBoard::new(pool.clone())),
+                webhooks: Arc::new(SqliteWebhookBook::new(pool)),
             })
         }
         Some("postgres" | "postgresql") => {
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS_MAX)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // in a storm each waits a little, and a line for each helps nobody; what fails says so
+                .acquire_slow_threshold(ACQUIRE_TIMEOUT)
                 .connect(database)
                 .await
                 .map_err(unreachable_as("read models"))?;
             Ok(ReadModels {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
-                board: Arc::new(PostgresSalesBoard::new(pool)),
+                board: Arc::new(PostgresSalesBoard::new(pool.clone())),
+                webhooks: Arc::new(PostgresWebhookBook::new(pool)),
             })
         }
         _ => Err(PortError::unavailable(

@@ -21,7 +21,17 @@ struct Kept {
     written: VecDeque<(Timestamp, OrderId)>,
 }
 
+fn outlived(at: Timestamp, now: Timestamp) -> bool {
+    let seconds = i64::try_from(<dyn AcceptedOrders>::KEPT_SECONDS).unwrap_or(i64::MAX);
+    now - at >= TimeDelta::seconds(seconds)
+}
+
 impl Kept {
+    fn read(&self, order: OrderId, now: Timestamp) -> Option<AcceptedOrder> {
+        let found = self.orders.get(&order).filter(|(at, _)| !outlived(*at, now));
+        found.map(|(_, order)| order.clone())
+    }
+
     fn forget_oldest(&mut self) {
         let Some((at, id)) = self.written.pop_front() else { return };
         if self.orders.get(&id).is_some_and(|(written, _)| *written == at) {
@@ -47,11 +57,6 @@ impl MemoryAcceptedOrders {
     pub fn bounded(clock: Arc<dyn Clock>, max: usize) -> Self {
         Self { clock, max, kept: Mutex::default() }
     }
-
-    fn outlived(at: Timestamp, now: Timestamp) -> bool {
-        let seconds = i64::try_from(<dyn AcceptedOrders>::KEPT_SECONDS).unwrap_or(i64::MAX);
-        now - at >= TimeDelta::seconds(seconds)
-    }
 }
 
 #[async_trait]
@@ -62,8 +67,7 @@ impl AcceptedOrders for MemoryAcceptedOrders {
         let mut before = Vec::with_capacity(orders.len());
         for order in orders {
             let id = order.order.id;
-            let known = kept.orders.get(&id).filter(|(at, _)| !Self::outlived(*at, now));
-            let known = known.map(|(_, order)| order.clone());
+            let known = kept.read(id, now);
             if known.is_none() {
                 kept.orders.insert(id, (now, order.clone()));
                 kept.written.push_back((now, id));
@@ -71,7 +75,7 @@ impl AcceptedOrders for MemoryAcceptedOrders {
             before.push(known);
         }
         while kept.written.len() > self.max
-            || kept.written.front().is_some_and(|(at, _)| Self::outlived(*at, now))
+            || kept.written.front().is_some_and(|(at, _)| outlived(*at, now))
         {
             kept.forget_oldest();
         }
@@ -79,9 +83,12 @@ impl AcceptedOrders for MemoryAcceptedOrders {
     }
 
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {
+        Ok(self.kept.lock().read(order, self.clock.now()))
+    }
+
+    async fn get_all(&self, orders: &[OrderId]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
         let now = self.clock.now();
         let kept = self.kept.lock();
-        let found = kept.orders.get(&order).filter(|(at, _)| !Self::outlived(*at, now));
-        Ok(found.map(|(_, order)| order.clone()))
+        Ok(orders.iter().map(|order| kept.read(*order, now)).collect())
     }
 }

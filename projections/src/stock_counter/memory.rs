@@ -168,8 +168,12 @@ impl StockGate for MemoryGate {
         Ok(self.on(spotlight, |state, now| state.view(now)).flatten())
     }
 
-    async fn sold_out(&self, spotlight: SpotlightId) -> Result<Option<SoldOutVerdict>, PortError> {
-        Ok(self.on(spotlight, |state, now| state.sold_out(now)).flatten())
+    async fn sold_out(
+        &self,
+        spotlight: SpotlightId,
+        lease: Duration,
+    ) -> Result<Option<SoldOutVerdict>, PortError> {
+        Ok(self.on(spotlight, |state, now| state.sold_out(lease, now)).flatten())
     }
 
     async fn claim_pending(

@@ -134,7 +134,7 @@ impl ViewerFeed {
 
     /// Takes events in and publishes what they changed. Repeats are harmless; a gap in a key is
     /// filled from the store. Rooms get one patch per key for all events of the call, streams one
-    /// message per event.
+    /// message per order and decision: the order as it is after the decision.
     ///
     /// # Errors
     /// The store or the bus cannot be reached; the same events may be given again.
@@ -228,7 +228,7 @@ impl ViewerFeed {
         published
     }
 
-    /// Publishes the order as it is after an event of it.
+    /// Publishes the order as it is after the last event that a decision has about it.
     async fn push_order(&mut self, recorded: &Recorded) -> Result<(), PortError> {
         let Some(order) = order_of(&recorded.event) else { return Ok(()) };
         let age = self.clock.now().signed_duration_since(recorded.recorded_at);
@@ -236,6 +236,7 @@ impl ViewerFeed {
         let before = self.order_before(order, recorded).await?;
         let Some(view) = fold(before, recorded) else { return Ok(()) };
         if is_kept
+            && recorded.metadata.followed_by == 0
             && view.position == recorded.position
             && let Some(viewer) = &view.viewer
         {

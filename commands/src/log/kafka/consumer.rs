@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use domain::envelope::Source;
 use domain::ports::{CommandConsumer, ConsumerEvent, Delivered, PortError};
 use futures::FutureExt;
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -75,6 +75,9 @@ pub struct KafkaCommandConsumer {
     membership: Membership,
     group: Arc<Group>,
     consumer: Option<Arc<StreamConsumer<GroupContext>>>,
+    /// Asks about partitions on connections of its own: on the consumer's, an answer waits behind
+    /// the fetches that wait for records.
+    edges: Arc<BaseConsumer>,
     commits: BTreeMap<PartitionName, Instant>,
     /// What came after records that are already on their way to the writer.
     deferred: Option<PortError>,
@@ -104,6 +107,9 @@ impl KafkaCommandConsumer {
                 consumer.subscribe(&[&membership.topic]).map(|()| Arc::new(consumer))
             })
             .map_err(|error| PortError::unavailable("Kafka", error))?;
+        let edges: BaseConsumer = super::client(&membership.brokers, "onair-writer-edges")
+            .create()
+            .map_err(|error| PortError::unavailable("Kafka", error))?;
         let (stop, ended) = sync_channel(0);
         let (watched, seen) = (Arc::downgrade(&consumer), Arc::clone(&shared));
         let watch = thread::Builder::new()
@@ -114,6 +120,7 @@ impl KafkaCommandConsumer {
             membership,
             group: shared,
             consumer: Some(consumer),
+            edges: Arc::new(edges),
             commits: BTreeMap::new(),
             deferred: None,
             watch: Some((stop, watch)),
@@ -162,7 +169,7 @@ impl KafkaCommandConsumer {
         let event = match change {
             Change::Revoked((topic, partition)) => ConsumerEvent::Revoked { topic, partition },
             Change::Assigned(name) => {
-                let (low, high) = watermarks(self.consumer()?, name.clone()).await?;
+                let (low, high) = watermarks(Arc::clone(&self.edges), name.clone()).await?;
                 let (topic, partition) = name;
                 ConsumerEvent::Assigned { topic, partition, low, high }
             }
@@ -242,10 +249,10 @@ fn create(
 }
 
 async fn watermarks(
-    consumer: Arc<StreamConsumer<GroupContext>>,
+    edges: Arc<BaseConsumer>,
     (topic, partition): PartitionName,
 ) -> Result<(i64, i64), PortError> {
-    spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, ANSWER_TIMEOUT))
+    spawn_blocking(move || edges.fetch_watermarks(&topic, partition, ANSWER_TIMEOUT))
         .await
         .map_err(|_| PortError::Closed)?
         .map_err(|error| PortError::unavailable("the command log", error))
@@ -254,6 +261,7 @@ async fn watermarks(
 /// Checks that the log holds the offset, then moves the partition there and lets it flow.
 fn seek(
     consumer: &StreamConsumer<GroupContext>,
+    edges: &BaseConsumer,
     group: &Group,
     name: &PartitionName,
     offset: i64,
@@ -262,7 +270,7 @@ fn seek(
     let (topic, partition) = name;
     let unavailable = |error| PortError::unavailable("the command log", error);
     let (low, high) =
-        consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT).map_err(unavailable)?;
+        edges.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT).map_err(unavailable)?;
     if offset < low || offset > high {
         let edge = if offset < low { "starts after" } else { "ends before" };
         return Err(PortError::corrupt(
@@ -338,8 +346,9 @@ impl CommandConsumer for KafkaCommandConsumer {
         offset: i64,
     ) -> Result<(), PortError> {
         let (consumer, group) = (self.consumer()?, Arc::clone(&self.group));
+        let edges = Arc::clone(&self.edges);
         let name = (topic.to_owned(), partition);
-        spawn_blocking(move || seek(&consumer, &group, &name, offset))
+        spawn_blocking(move || seek(&consumer, &edges, &group, &name, offset))
             .await
             .map_err(|_| PortError::Closed)?
     }

@@ -56,6 +56,8 @@ pub(super) async fn pool(url: &str, options: &StoreOptions) -> Result<PgPool, Op
     let pool = PgPoolOptions::new()
         .max_connections(options.readers.max(1))
         .acquire_timeout(CONNECT)
+        // in a storm each waits a little, and a line for each helps nobody; what fails says so
+        .acquire_slow_threshold(CONNECT)
         .connect_with(connect)
         .await?;
     let applied = match sqlx::query_scalar(APPLIED).fetch_all(&pool).await {

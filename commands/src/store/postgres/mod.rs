@@ -230,6 +230,18 @@ impl EventStore for PostgresStore {
         epoch.map(|epoch| unsigned(epoch, "an epoch")).transpose()
     }
 
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError> {
+        sqlx::query(
+            "UPDATE role_leases SET expires_at = clock_timestamp() WHERE role = $1 AND owner = $2",
+        )
+        .bind(role)
+        .bind(owner)
+        .execute(&self.reader.pool)
+        .await
+        .map(|_| ())
+        .map_err(unavailable)
+    }
+
     async fn checkpoint(&self, role: &str) -> Result<Position, PortError> {
         let position = sqlx::query_scalar("SELECT position FROM role_leases WHERE role = $1")
             .bind(role)

@@ -73,7 +73,10 @@ pub async fn migrate(url: &str) -> Result<(), OpenError> {
 pub(super) async fn small(url: &str) -> Result<SqlitePool, OpenError> {
     let options =
         options(url)?.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .acquire_slow_threshold(ACQUIRE);
     Ok(pool.connect_with(options).await?)
 }
 
@@ -82,6 +85,7 @@ pub(super) async fn pool(url: &str, store: &StoreOptions) -> Result<SqlitePool, 
     let pool = SqlitePoolOptions::new()
         .max_connections(store.readers.max(1))
         .acquire_timeout(ACQUIRE)
+        .acquire_slow_threshold(ACQUIRE)
         .connect_with(options(url)?.read_only(true))
         .await?;
     let applied = match sqlx::query_scalar(APPLIED).fetch_all(&pool).await {

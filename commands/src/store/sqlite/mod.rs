@@ -243,6 +243,17 @@ impl EventStore for SqliteStore {
         epoch.map(|epoch| unsigned(epoch, "an epoch")).transpose()
     }
 
+    async fn release(&self, role: &str, owner: &str) -> Result<(), PortError> {
+        sqlx::query("UPDATE role_leases SET expires_at = ?3 WHERE role = ?1 AND owner = ?2")
+            .bind(role)
+            .bind(owner)
+            .bind(self.clock.now().timestamp_micros())
+            .execute(&self.small)
+            .await
+            .map(|_| ())
+            .map_err(unavailable)
+    }
+
     async fn checkpoint(&self, role: &str) -> Result<Position, PortError> {
         let position = sqlx::query_scalar("SELECT position FROM role_leases WHERE role = ?1")
             .bind(role)

@@ -70,6 +70,7 @@ impl Log {
                     actor: Actor::system(),
                     source: Source { topic: "commands".to_owned(), partition: 0, offset },
                     decided_at: at(now),
+                    followed_by: 0,
                 },
             });
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::ids::OrderId;
 use domain::ports::{AcceptedOrders, PortError};
 use domain::views::AcceptedOrder;
-use redis::Value;
+use redis::{Cmd, Value};
 
 use super::encode;
 use super::link::{Link, unavailable};
@@ -27,6 +27,12 @@ impl RedisAcceptedOrders {
 
 fn key(order: OrderId) -> String {
     format!("order:{order}")
+}
+
+fn look_up(order: OrderId) -> Cmd {
+    let mut command = redis::cmd("GET");
+    command.arg(key(order));
+    command
 }
 
 fn decode(value: Value) -> Result<Option<AcceptedOrder>, PortError> {
@@ -59,8 +65,15 @@ impl AcceptedOrders for RedisAcceptedOrders {
     }
 
     async fn get(&self, order: OrderId) -> Result<Option<AcceptedOrder>, PortError> {
-        let mut command = redis::cmd("GET");
-        command.arg(key(order));
-        decode(self.link.ask(&command).await.map_err(unavailable)?)
+        decode(self.link.ask(&look_up(order)).await.map_err(unavailable)?)
+    }
+
+    async fn get_all(&self, orders: &[OrderId]) -> Result<Vec<Option<AcceptedOrder>>, PortError> {
+        if orders.is_empty() {
+            return Ok(vec![]);
+        }
+        let commands = orders.iter().map(|order| look_up(*order)).collect();
+        let answers = self.link.ask_all(commands).await.map_err(unavailable)?;
+        answers.into_iter().map(decode).collect()
     }
 }

@@ -53,6 +53,7 @@ struct Scripts {
     cancel: Body,
     claim: Body,
     view: Body,
+    lease: Body,
     load_chunk: Body,
     load_swap: Body,
 }
@@ -71,6 +72,7 @@ impl Scripts {
             cancel: with_common!("cancel.lua"),
             claim: with_common!("claim.lua"),
             view: with_common!("view.lua"),
+            lease: with_common!("lease.lua"),
             load_chunk: with_common!("load_chunk.lua"),
             load_swap: with_common!("load_swap.lua"),
         }
@@ -135,8 +137,12 @@ impl StockGate for RedisGate {
         self.view_now(spotlight).await
     }
 
-    async fn sold_out(&self, spotlight: SpotlightId) -> Result<Option<SoldOutVerdict>, PortError> {
-        self.sold_out_now(spotlight).await
+    async fn sold_out(
+        &self,
+        spotlight: SpotlightId,
+        lease: Duration,
+    ) -> Result<Option<SoldOutVerdict>, PortError> {
+        self.sold_out_now(spotlight, lease).await
     }
 
     async fn claim_pending(

@@ -1,6 +1,6 @@
 -- KEYS: meta stock entries pending ids viewers
 -- ARGV: token seller order fingerprint viewer version units lines command again
-local m = redis.call('HMGET', KEYS[1], 'tk', 'se', 're', 'st', 'hp', 'hc', 'ho', 'cl', 'op', 've', 'of', 'li', 'ep')
+local m = redis.call('HMGET', KEYS[1], 'tk', 'se', 're', 'st', 'hp', 'hc', 'ho', 'cl', 'op', 've', 'of', 'li', 'ep', 'lu')
 if not m[1] then return {'gone'} end
 if m[1] ~= ARGV[1] then return {'stale'} end
 if m[2] ~= ARGV[2] or m[3] == '1' then return {'nostate'} end
@@ -51,6 +51,7 @@ for i = 1, #skus do
     return {'soldout', redis.call('HGETALL', KEYS[2])}
   end
 end
+if m[14] and tonumber(now) < tonumber(m[14]) then return {'changing'} end
 
 local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'no', 1))
 for i = 1, #skus do

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::admission::Admission;
 use domain::ids::{OrderId, Sku, SpotlightId};
@@ -147,9 +148,8 @@ impl RedisGate {
             (sku, Inventory { limited_quantity: limit, remaining, held, sold })
         });
         let inventory = inventory.collect();
-        let ids = reply.number()?;
         let view = GateView { status, epoch, applied, inventory, next_release_at, offer };
-        Ok(Some(Look { view, standing, offer_version, changing, ids }))
+        Ok(Some(Look { view, standing, offer_version, changing }))
     }
 
     pub(super) async fn view_now(
@@ -162,12 +162,18 @@ impl RedisGate {
     pub(super) async fn sold_out_now(
         &self,
         spotlight: SpotlightId,
+        lease: Duration,
     ) -> Result<Option<SoldOutVerdict>, PortError> {
         let Some(look) = self.look(spotlight).await? else { return Ok(None) };
         if look.view.inventory.values().any(|sku| sku.remaining > 0) {
             return Ok(None);
         }
-        let orders = self.orders_up_to(&look.standing, look.ids).await?;
+        let args = [look.standing.token.clone().into_bytes(), lease.as_micros().to_string().into()];
+        let leased = self.link.run(&self.scripts.lease, look.standing.keys.all(), &args).await?;
+        // every order that was taken before the lease began
+        let Value::Int(ids) = leased else { return Err(corrupt("no number answers a lease")) };
+        let Ok(ids) = usize::try_from(ids) else { return Ok(None) };
+        let orders = self.orders_up_to(&look.standing, ids).await?;
         let remaining =
             look.view.inventory.into_iter().map(|(sku, shown)| (sku, shown.remaining)).collect();
         Ok(Some(SoldOutVerdict {
@@ -216,7 +222,6 @@ struct Look {
     standing: Arc<Standing>,
     offer_version: u32,
     changing: bool,
-    ids: usize,
 }
 
 fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortError> {

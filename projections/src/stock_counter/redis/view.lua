@@ -8,4 +8,4 @@ elseif status == 'O' and m[4] ~= '0' then
 end
 local first = redis.call('ZRANGE', D, 0, 0, 'WITHSCORES')
 return {'view', m[1], m[2], status, m[8], m[9], m[10], m[11], m[6], first[2] or '',
-  redis.call('HGETALL', S), redis.call('LLEN', L)}
+  redis.call('HGETALL', S)}
