@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use utoipa::Modify;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, responses, webhooks};
+use crate::{broadcaster, ops, ordering, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use crate::{broadcaster, ops, ordering, responses, webhooks};
         (name = "spotlights", description = "Offers inside a broadcast"),
         (name = "chat", description = "What moderators and hosts do to a chat"),
         (name = "orders", description = "What viewers buy"),
+        (name = "payments", description = "What payment providers tell"),
         (name = "webhooks", description = "What sellers are told"),
         (name = "operations", description = "Probes and version"),
     ),
@@ -44,6 +45,11 @@ impl Modify for Parts {
         components
             .security_schemes
             .insert("token".to_owned(), SecurityScheme::Http(scheme.build()).into());
+        let signature = ApiKeyValue::new("webhook-signature");
+        components.security_schemes.insert(
+            "signature".to_owned(),
+            SecurityScheme::ApiKey(ApiKey::Header(signature)).into(),
+        );
         let (name, problem) = responses::problem_schema();
         components.schemas.insert(name, problem);
         let mut more = Vec::new();
@@ -61,6 +67,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(broadcaster::routes())
         .merge(ordering::routes())
+        .merge(payments::routes())
         .merge(webhooks::routes())
         .merge(ops::routes())
 }

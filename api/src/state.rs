@@ -14,6 +14,7 @@ use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
 use crate::ops::readiness::Readiness;
 use crate::pages::PageSettings;
+use crate::payments::ProviderWebhooks;
 use crate::webhooks::{AddressRule, SecretKey};
 
 /// The parts that an api process is made of.
@@ -52,6 +53,8 @@ pub struct App {
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,
+    /// What the payment provider tells.
+    pub provider_webhooks: ProviderWebhooks,
     /// Whether this process should get requests.
     pub readiness: Arc<Readiness>,
     /// The public address of the sockets, such as `wss://live.example`; else the request's host.

@@ -87,15 +87,14 @@ impl Desk {
         }
     }
 
-    /// The viewer whose units a command may add to.
+    /// The viewer whose units a command may change.
     pub fn buyer<'a>(&'a self, command: &'a OrderCommand) -> Option<&'a ViewerRef> {
         match command {
             OrderCommand::PlaceOrder { place } => Some(&place.viewer_ref),
-            OrderCommand::TakeAgain { order_id, .. } => {
-                let accepted = self.orders.get(order_id)?.order.accepted.as_deref()?;
-                Some(&accepted.viewer_ref)
+            _ => {
+                let known = self.orders.get(&command.order_id())?;
+                known.order.accepted.as_deref().map(|accepted| &accepted.viewer_ref)
             }
-            _ => None,
         }
     }
 

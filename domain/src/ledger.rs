@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Event;
 use crate::ids::{Sku, SpotlightId, ViewerRef};
 use crate::line::{Line, Lines};
+use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
 
@@ -162,6 +163,9 @@ pub fn ledger_deltas(event: &Event) -> Vec<LedgerDelta> {
 
 /// The viewer whose units an event changes, and by how many.
 pub fn units_change(event: &Event) -> Option<(&ViewerRef, i64)> {
+    if let Event::Order(OrderEvent::RefundRequested { returned: Some(returned), .. }) = event {
+        return Some((&returned.viewer_ref, -i64::from(returned.lines.units())));
+    }
     let Event::Reservation(event) = event else { return None };
     let sign = match event {
         ReservationEvent::StockReserved { .. } => 1,
@@ -174,6 +178,12 @@ pub fn units_change(event: &Event) -> Option<(&ViewerRef, i64)> {
 /// What an event changes in a viewer's units ([`units_change`]), owned.
 pub fn units_delta(event: &Event) -> Option<UnitsDelta> {
     let (viewer, units) = units_change(event)?;
-    let Event::Reservation(event) = event else { return None };
-    Some(UnitsDelta { spotlight: event.spotlight_id(), viewer: viewer.clone(), units })
+    let spotlight = match event {
+        Event::Reservation(event) => event.spotlight_id(),
+        Event::Order(OrderEvent::RefundRequested { returned: Some(returned), .. }) => {
+            returned.spotlight_id
+        }
+        _ => return None,
+    };
+    Some(UnitsDelta { spotlight, viewer: viewer.clone(), units })
 }

@@ -60,6 +60,11 @@ pub enum PaymentResult {
         /// How much.
         amount: Money,
     },
+    /// The provider refused to give money back, for good.
+    RefundFailed {
+        /// The provider's code.
+        code: String,
+    },
 }
 
 /// Where an order's payment stands.

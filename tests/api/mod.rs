@@ -11,3 +11,4 @@ mod roles;
 pub mod server;
 mod shows;
 mod standstill;
+mod webhooks;

@@ -171,6 +171,49 @@ async fn an_order_that_waits_is_paid_and_a_soft_decline_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_gives_a_sale_back_by_line_and_then_whole() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 3, json!({})).await;
+    let order = server.order(&viewer("ana"), "k", &order_of(&spotlight, 3)).await.expect(202).id();
+    let path = format!("/v1/orders/{order}");
+    let refund = format!("{path}/refund");
+    assert_eq!(server.ended(&order).await["status"], "confirmed");
+    let one = json!({"reason": "broken", "lines": [{"sku": "lamp", "quantity": 1}]});
+    let four = json!({"reason": "broken", "lines": [{"sku": "lamp", "quantity": 4}]});
+    server.post(&refund, &host(), &four).await.problem(422, "invalid");
+    let token = host();
+    let call = || server.call(Method::POST, &refund, Some(&token), Some("r1"), Some(&one));
+    call().await.expect(202);
+    call().await.expect(202);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    let shown = async |minor: i64| loop {
+        let shown = server.get(&path, &host()).await.expect(200).body;
+        if shown["refunded"]["minor"] == json!(minor) {
+            return shown;
+        }
+        assert!(std::time::Instant::now() < until, "{shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let price =
+        server.get(&path, &host()).await.expect(200).body["lines"][0]["unit_price"]["minor"]
+            .as_i64()
+            .expect("a price");
+    let part = shown(price).await;
+    assert_eq!(part["status"], "confirmed");
+    assert_eq!(part["payment"]["status"], "partially_refunded");
+    let rest = json!({"reason": "all of it", "restock": true});
+    server.post(&refund, &host(), &rest).await.expect(202);
+    assert_eq!(shown(3 * price).await["status"], "refunded");
+    server.post(&refund, &host(), &rest).await.problem(409, "already_ended");
+    let free = server.get(&format!("/v1/spotlights/{spotlight}"), &host()).await.expect(200);
+    let lamp = &free.body["inventory"]["lamp"];
+    assert_eq!((&lamp["remaining"], &lamp["sold"]), (&json!(2), &json!(3)));
+    assert_eq!(lamp["limited_quantity"], 5);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_costs_no_unit() {
     let server = Server::start().await;
     let broadcast = server.live_broadcast().await;

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub const SECRET: &[u8] = b"the secret of the api tests, 32 bytes and more";
+/// What the provider signs with; the second one is being rotated in.
+pub const WEBHOOK_SECRETS: [&[u8]; 2] = [b"the provider's secret", b"the provider's next secret"];
 pub const SELLER: &str = "acme";
 /// How long an order may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
@@ -157,7 +159,11 @@ impl Server {
         };
         settings(&mut config);
         let tokens = config.auth.jwks_url.is_none().then(|| SECRET.to_vec().into());
-        let secrets = Secrets { tokens, installation: SECRET.to_vec().into() };
+        let secrets = Secrets {
+            tokens,
+            installation: SECRET.to_vec().into(),
+            provider_webhooks: WEBHOOK_SECRETS.iter().map(|it| it.to_vec().into()).collect(),
+        };
         let backend = Backend::Embedded { file };
         let running = start(&config, &backend, &secrets).await.expect("starts");
         Self {

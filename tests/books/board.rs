@@ -7,7 +7,6 @@ use domain::actor::Role;
 use domain::broadcast::{BroadcastCommand, BroadcastStatus};
 use domain::envelope::Position;
 use domain::ids::{BroadcastId, SellerId, SpotlightId};
-use domain::order::OrderCommand;
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::ports::{PortError, SalesBoard, SalesTotals};
 use domain::spotlight::{Cause, SpotlightCommand, SpotlightStatus};
@@ -198,7 +197,7 @@ async fn totals_count_what_was_sold(books: Books) {
     story.pass(i64::from(HOLD_SECONDS));
     story.expire(open);
     story.capture(open);
-    story.order_does(open, OrderCommand::TurnAway { order_id: open }).unwrap();
+    story.turn_away(open);
     apply_rest(&books, &story).await;
     expected.failed += 1;
     expected.revenue = won(5 * PRICE_MINOR);

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use domain::actor::Role;
 use domain::envelope::{Position, Recorded};
 use domain::ids::{OrderId, SellerId};
-use domain::order::OrderCommand;
 use domain::payment::PaymentResult;
 use domain::ports::{OrderBook, OrderQuery, PortError};
 use domain::views::{OrderStatus, OrderView};
@@ -222,7 +221,16 @@ async fn open_payments_are_those_that_a_provider_owes(books: Books) {
     story.pass(i64::from(HOLD_SECONDS));
     story.expire(late);
     story.capture(late);
-    story.order_does(late, OrderCommand::TurnAway { order_id: late }).unwrap();
+    let waiting = order(&mut story);
+    story.pass(i64::from(HOLD_SECONDS));
+    story.expire(waiting);
+    story.capture(waiting);
+    apply_rest(&books, story.log()).await;
+    let open = books.orders.open_payments(None, 99).await.unwrap();
+    assert!(open.iter().any(|order| order.id == waiting), "it may take its units again");
+    story.turn_away(late);
+    story.turn_away(waiting);
+    story.answer(waiting, PaymentResult::Refunded { amount: story.total(waiting) });
     apply_rest(&books, story.log()).await;
 
     // the provider may still take the money of a cancelled order; the late one is to be refunded

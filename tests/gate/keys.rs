@@ -96,6 +96,7 @@ async fn a_large_snapshot_is_loaded_in_bounded_steps() {
             state: states[usize::try_from(number % 3).expect("small")],
             admission: Admission { epoch: 1, number, at: time(5), offer_version: 1 },
             fingerprint: Fingerprint::of(b"x"),
+            returned: 0,
             deadline: Some(time(1_800_000_000)),
         })
         .collect();

@@ -15,7 +15,7 @@ use domain::ids::{
 use domain::line::{Line, Lines, PricedLine};
 use domain::money::Money;
 use domain::offer::{Offer, Product, SkuTerms};
-use domain::order::{Accepted, OrderEvent};
+use domain::order::{Accepted, OrderEvent, OrderReason, Returned};
 use domain::personal::Personal;
 use domain::ports::{Narrow, Narrowing, Take};
 use domain::quantity::Quantity;
@@ -297,6 +297,24 @@ impl Story {
             reason: ReleaseReason::HoldExpired,
         };
         self.record(StreamId::reservation(take.order), Event::Reservation(event), fresh())
+    }
+
+    /// Units of a sale that the host gives back.
+    pub fn given_back(&mut self, take: &Take, back: &[(&str, u32)]) -> Recorded {
+        let event = OrderEvent::RefundRequested {
+            order_id: take.order,
+            attempt: 1,
+            amount: won(1),
+            reason: OrderReason::RefundedByHost,
+            returned: Some(Box::new(Returned {
+                spotlight_id: self.spotlight,
+                viewer_ref: take.viewer.clone(),
+                lines: lines(back),
+                restock: false,
+            })),
+            personal: Personal::default(),
+        };
+        self.record(StreamId::order(take.order), Event::Order(event), fresh())
     }
 
     /// An order of a viewer of its own.

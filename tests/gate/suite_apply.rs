@@ -26,6 +26,7 @@ on_every_gate!(suite_apply:
     loads_a_closed_spotlight,
     grants_exactly_what_there_is,
     takes_once_more_what_was_given_back,
+    lets_a_viewer_buy_again_what_was_refunded,
 );
 
 fn fold(story: &Story) -> GateSnapshot {
@@ -94,6 +95,37 @@ async fn takes_once_more_what_was_given_back(gate: Gate) {
     apply(&gate, &story, &events).await;
     assert_eq!(shown(&gate, &story, "a").await, [2, 0, 0, 2]);
     assert_eq!(fold(&story).orders.len(), 1);
+}
+
+async fn lets_a_viewer_buy_again_what_was_refunded(gate: Gate) {
+    let mut story = Story::limited(2);
+    let events = story.open(&[("a", 10)]);
+    apply(&gate, &story, &events).await;
+    let by = |story: &Story, units| {
+        story.take_by(super::story::order(), super::story::viewer("ana"), &[("a", units)])
+    };
+    let bought = by(&story, 2);
+    let admission = taken(&gate, &bought).await;
+    let mut events = story.reserved(&bought, admission);
+    events.push(story.confirmed(&bought));
+    events.push(story.given_back(&bought, &[("a", 1)]));
+    apply(&gate, &story, &events).await;
+    apply(&gate, &story, &events).await;
+    // one may be bought again, and the units stay sold
+    assert_eq!(shown(&gate, &story, "a").await, [10, 8, 0, 2]);
+    let over = gate.take(&by(&story, 2)).await.expect("answers");
+    assert!(matches!(over, TakeOutcome::OverLimit { .. }), "{over:?}");
+    let again = by(&story, 1);
+    let second = taken(&gate, &again).await;
+    let voided = story.voided(again.order.0, second, VoidCause::NotReserved);
+    apply(&gate, &story, &[voided]).await;
+    // a rebuilt gate counts the same
+    let reopened = story.reopened(2);
+    apply(&gate, &story, &[reopened]).await;
+    assert_eq!(gate.load(&fold(&story)).await.expect("answers"), Loaded::Done);
+    let over = gate.take(&by(&story, 2)).await.expect("answers");
+    assert!(matches!(over, TakeOutcome::OverLimit { .. }), "{over:?}");
+    taken(&gate, &by(&story, 1)).await;
 }
 
 async fn refuses_a_gap_and_what_does_not_begin(gate: Gate) {

@@ -370,6 +370,10 @@ impl Story {
     }
 
     /// Somebody calls the order off.
+    pub fn turn_away(&mut self, order_id: OrderId) {
+        self.order_does(order_id, OrderCommand::TurnAway { order_id }).unwrap();
+    }
+
     pub fn cancel(&mut self, order_id: OrderId, role: Role) -> Result<(), Refusal> {
         let key = self.key_of(order_id);
         let order = &self.desk(key).orders[&order_id].order;

@@ -11,7 +11,7 @@ use domain::event::{Event, StreamId};
 use domain::ids::OrderId;
 use domain::limits::PAYMENT_ATTEMPTS_MAX;
 use domain::order::{OrderCommand, OrderEvent, OrderReason, PaymentChoice};
-use domain::payment::{PaymentResult, PaymentStatus};
+use domain::payment::{DeclineKind, PaymentResult, PaymentStatus};
 use domain::ports::{CommandLog, SalesBoard, StockGate, Take, TakeOutcome};
 use domain::spotlight::{Cause, SpotlightCommand, SpotlightStatus};
 use domain::views::{OrderStatus, OrderView};
@@ -150,6 +150,32 @@ async fn a_second_take_outlives_the_process() {
     let confirmed = rig.story(late).await.iter().filter(|it| *it == "OrderConfirmed").count();
     assert_eq!(confirmed, 1);
     assert_eq!(rig.remaining().await, 0);
+}
+
+/// The inbox knows a provider's event in the transaction of its decision, across writers.
+#[tokio::test]
+async fn a_providers_event_is_decided_once() {
+    let mut rig = Rig::idle();
+    let first = rig.start_writer("w-1");
+    rig.start_projections();
+    rig.open(1, None).await;
+    let order = placed(&rig, "sim_never").await;
+    let tell = |result| OrderCommand::TellPayment { order_id: order, attempt: 1, result };
+    let declined =
+        PaymentResult::Declined { kind: DeclineKind::Soft, code: "try_again".to_owned() };
+    send(&rig, "event-1", tell(declined)).await;
+    rig.until("it was told", async |rig| {
+        rig.order(order).await.is_some_and(|order| order.payment.retryable)
+    })
+    .await;
+    first.abort();
+    rig.start_writer("w-2");
+    // the same event, whatever it says now; then another one
+    send(&rig, "event-1", tell(PaymentResult::Captured { amount: won(19_900) })).await;
+    rig.settle().await;
+    assert!(!rig.story(order).await.contains(&"PaymentCaptured".to_owned()));
+    send(&rig, "event-2", tell(PaymentResult::Captured { amount: won(19_900) })).await;
+    ended(&rig, order, OrderStatus::Confirmed).await;
 }
 
 #[tokio::test]

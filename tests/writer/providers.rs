@@ -9,14 +9,17 @@ use async_trait::async_trait;
 use commands::process::GuardedGateway;
 use commands::process::guard::{CALL_TIMEOUT, FAILURES_MAX, OPEN_FOR, TRIES_MAX};
 use commands::writer::PARKED_DEADLINE;
+use domain::command::Command;
 use domain::ids::OrderId;
-use domain::order::OrderReason;
+use domain::line::{Line, Lines};
+use domain::order::{OrderCommand, OrderReason};
 use domain::payment::{PaymentResult, PaymentStatus};
 use domain::ports::{PaymentCall, PaymentGateway, PortError};
+use domain::quantity::Quantity;
 use domain::views::{OrderStatus, OrderView};
 use parking_lot::Mutex;
 
-use super::rig::{Rig, request, won};
+use super::rig::{Rig, SPOTLIGHT, request, sku, won};
 
 /// What a scripted provider does next.
 pub enum Act {
@@ -177,10 +180,77 @@ async fn a_provider_that_was_away_is_asked_again_inside_the_hold() {
     assert_eq!(provider.calls.load(Ordering::Relaxed), 4);
 }
 
+fn give_back(order: OrderId, units: u32, restock: bool) -> Command {
+    let one = Line { sku: sku(), quantity: Quantity::try_new(units).unwrap() };
+    let lines = Some(Lines::try_new(vec![one]).unwrap());
+    let reason = Some("broken".to_owned());
+    Command::Order {
+        command: OrderCommand::RefundOrder { order_id: order, reason, lines, restock },
+    }
+}
+
+#[tokio::test]
+async fn a_sale_is_given_back_by_line_and_its_units_sold_again() {
+    let rig = Rig::selling_with(3, Some(3)).await;
+    let asked = request("ana", "k", 3, "sim_ok");
+    let order = asked.order_id();
+    rig.place(asked).await.expect("promised");
+    ended(&rig, order, OrderStatus::Confirmed).await;
+    let back = async |rig: &Rig, minor| {
+        rig.until("the money is back", async |rig| {
+            rig.order(order).await.is_some_and(|order| order.refunded == Some(won(minor)))
+        })
+        .await;
+        rig.order(order).await.unwrap()
+    };
+    rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r1").await.expect("given back");
+    rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r1").await.expect("a repeat");
+    let view = back(&rig, 19_900).await;
+    assert_eq!(view.status, OrderStatus::Confirmed);
+    assert_eq!(view.payment.status, PaymentStatus::PartiallyRefunded);
+    // the unit stays sold, though its buyer may have another
+    assert_eq!(rig.remaining().await, 0);
+    let too_much = rig.submit(SPOTLIGHT.into(), give_back(order, 3, false), "r2").await;
+    assert_eq!(too_much.expect_err("two are left").code(), "not_bought");
+    rig.submit(SPOTLIGHT.into(), give_back(order, 2, true), "r3").await.expect("given back");
+    assert_eq!(rig.remaining().await, 2);
+    let view = back(&rig, 3 * 19_900).await;
+    assert_eq!(view.status, OrderStatus::Refunded);
+    rig.place(request("ana", "again", 2, "sim_ok")).await.expect("promised");
+    rig.until("they are sold again", async |rig| rig.remaining().await == 0).await;
+}
+
+#[tokio::test]
+async fn a_refund_that_the_provider_refuses_is_parked() {
+    let (rig, order, provider) = buying(Scripted {
+        authorize: says(authorized()),
+        capture: says(PaymentResult::Captured { amount: won(19_900) }),
+        refund: script([
+            Act::Fail,
+            Act::Say(PaymentResult::RefundFailed { code: "closed".to_owned() }),
+        ]),
+        ..Scripted::default()
+    })
+    .await;
+    ended(&rig, order, OrderStatus::Confirmed).await;
+    rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r").await.expect("asked");
+    let sequence = [order.to_string()];
+    rig.until("it is parked", async |rig| {
+        let parked = domain::ports::EventStore::parked_among(rig.store.as_ref(), &sequence).await;
+        !parked.unwrap().is_empty()
+    })
+    .await;
+    rig.pass(Duration::from_secs(30)).await;
+    let calls = provider.calls.load(Ordering::Relaxed);
+    rig.pass(Duration::from_secs(60)).await;
+    assert_eq!(provider.calls.load(Ordering::Relaxed), calls);
+    assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
+}
+
 fn call() -> PaymentCall {
     PaymentCall {
         order: OrderId(uuid::Uuid::from_u128(1)),
-        spotlight: super::rig::SPOTLIGHT,
+        spotlight: SPOTLIGHT,
         attempt: 1,
         method: "sim_ok".to_owned(),
         amount: won(1),

@@ -22,6 +22,7 @@ use crate::live::{LiveLimits, LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::ordering::OrderLookup;
 use crate::pages::PageSettings;
+use crate::payments::ProviderWebhooks;
 use crate::state::App;
 use crate::webhooks::{AddressRule, SecretKey};
 
@@ -94,6 +95,10 @@ impl Around<'_> {
             ids: Arc::clone(&self.ids),
             proxies: Proxies::new(self.config.trusted_proxies.clone()),
             order_rate: OrderRate::default(),
+            provider_webhooks: ProviderWebhooks {
+                provider: self.config.payments.clone(),
+                secrets: self.secrets.provider_webhooks.clone(),
+            },
             tasks: TaskTracker::new(),
             readiness: Arc::clone(&self.readiness),
             public_url: self.config.public_url.clone(),

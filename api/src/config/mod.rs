@@ -173,11 +173,13 @@ pub struct PaymentConfig {
     pub final_seconds: u32,
     /// How long the simulated provider takes.
     pub simulated_delay_milliseconds: u32,
+    /// File with the secrets of the provider's webhooks.
+    pub webhook_secrets_file: Option<PathBuf>,
 }
 
 impl Default for PaymentConfig {
     fn default() -> Self {
-        Self { final_seconds: 120, simulated_delay_milliseconds: 50 }
+        Self { final_seconds: 120, simulated_delay_milliseconds: 50, webhook_secrets_file: None }
     }
 }
 

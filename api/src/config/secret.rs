@@ -10,6 +10,7 @@ use rand::rngs::OsRng;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::{Backend, Config};
+use crate::payments::signature::secret_of;
 
 /// Bytes of randomness in a generated secret.
 pub const GENERATED_BYTES: usize = 32;
@@ -47,6 +48,8 @@ pub struct Secrets {
     pub tokens: Option<SecretSlice<u8>>,
     /// What pseudonyms, receipts and anonymous tokens are derived from.
     pub installation: SecretSlice<u8>,
+    /// What the payment provider signs its webhooks with; several while one is rotated.
+    pub provider_webhooks: Vec<SecretSlice<u8>>,
 }
 
 impl Secrets {
@@ -68,7 +71,11 @@ impl Secrets {
             (None, None, Backend::Embedded { file }) => generated(&beside(file))?,
             (None, None, Backend::Cluster(_)) => return Err(SecretError::None),
         };
-        Ok(Self { tokens, installation })
+        let provider_webhooks = match &config.payment.webhook_secrets_file {
+            Some(file) => lines(file)?,
+            None => vec![],
+        };
+        Ok(Self { tokens, installation, provider_webhooks })
     }
 }
 
@@ -97,6 +104,18 @@ fn read(path: &Path) -> Result<SecretSlice<u8>, SecretError> {
         return Err(SecretError::Empty(path.to_owned()));
     }
     Ok(bytes.into())
+}
+
+/// A secret per line; empty lines do not count.
+fn lines(path: &Path) -> Result<Vec<SecretSlice<u8>>, SecretError> {
+    let text = String::from_utf8_lossy(read(path)?.expose_secret()).into_owned();
+    let secrets: Vec<SecretSlice<u8>> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| secret_of(line).into())
+        .collect();
+    if secrets.is_empty() { Err(SecretError::Empty(path.to_owned())) } else { Ok(secrets) }
 }
 
 /// Reads the generated secret, or generates it; whoever creates the file first wins.
@@ -170,7 +189,11 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let secrets = Secrets { tokens: None, installation: b"hunter2".to_vec().into() };
+        let secrets = Secrets {
+            tokens: None,
+            installation: b"hunter2".to_vec().into(),
+            provider_webhooks: vec![b"hunter2".to_vec().into()],
+        };
         assert!(!format!("{secrets:?}").contains("hunter2"));
     }
 }

@@ -167,6 +167,13 @@ pub const SETTINGS: &[Setting] = &[
         Number,
         "How long the simulated provider takes.",
     ),
+    optional(
+        "payment.webhook_secrets_file",
+        "ONAIR_PAYMENT_WEBHOOK_SECRETS_FILE",
+        Text,
+        "/run/secrets/onair-webhooks",
+        "File with the secrets of the provider's webhooks, one per line, whsec_… or plain; none: every webhook is refused.",
+    ),
     setting(
         "chat.retention_days",
         "ONAIR_CHAT_RETENTION_DAYS",

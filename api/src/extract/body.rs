@@ -66,7 +66,11 @@ fn too_large(max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge).detail(format!("the body has more than {max} bytes"))
 }
 
-async fn read(request: Request<Body>, max: usize) -> Result<Bytes, Problem> {
+/// The raw bytes of a body, at most `max`.
+///
+/// # Errors
+/// 413, 408 or 400.
+pub async fn read(request: Request<Body>, max: usize) -> Result<Bytes, Problem> {
     let declared = request.headers().get(CONTENT_LENGTH).map(HeaderValue::to_str);
     if let Some(Ok(length)) = declared
         && length.parse::<usize>().is_ok_and(|length| length > max)

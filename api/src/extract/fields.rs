@@ -97,6 +97,17 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// Whether a member is there, and not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.map.and_then(|map| map.get(name)).is_some_and(|value| !value.is_null())
+    }
+
+    /// A member that is known and absent.
+    pub fn skip<T>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.known.push(name);
+        Some(None)
+    }
+
     /// Whether a member is there and `null`.
     pub fn is_null(&self, name: &str) -> bool {
         self.map.and_then(|map| map.get(name)).is_some_and(Value::is_null)

@@ -77,6 +77,14 @@ pub fn image_url(value: &Value) -> Parsed<String> {
     }
 }
 
+/// Yes or no.
+///
+/// # Errors
+/// Says what is wrong.
+pub fn boolean(value: &Value) -> Parsed<bool> {
+    value.as_bool().ok_or_else(|| "is not true or false".to_owned())
+}
+
 /// A whole number between bounds.
 ///
 /// # Errors

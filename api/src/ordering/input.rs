@@ -1,10 +1,10 @@
 //! The body of an order, from JSON to domain types.
 
 use commands::process::SIM_METHODS;
-use domain::ids::{Sku, SpotlightId};
+use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::limits::{ORDER_LINES_MAX, ORDER_UNITS_MAX, PAYMENT_METHOD_MAX_CHARS};
 use domain::line::{Line, Lines};
-use domain::order::PaymentChoice;
+use domain::order::{OrderCommand, PaymentChoice};
 use serde_json::{Map, Value};
 
 use crate::extract::values;
@@ -68,6 +68,25 @@ pub fn payment(body: &Value) -> Result<PaymentChoice, Problem> {
     form.close();
     let choice = method.map(|method| PaymentChoice { provider: PROVIDER.to_owned(), method });
     errors.finish(choice)
+}
+
+/// Reads what is to be given back.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn refund(order_id: OrderId, body: &Value) -> Result<OrderCommand, Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let reason = form.required("reason", values::reason);
+    let chosen = if form.has("lines") { lines(&mut form).map(Some) } else { form.skip("lines") };
+    let restock = form.optional("restock", values::boolean);
+    form.close();
+    let read = || {
+        let (lines, restock) = (chosen?, restock?.unwrap_or(false));
+        Some(OrderCommand::RefundOrder { order_id, reason: Some(reason?), lines, restock })
+    };
+    let read = read();
+    errors.finish(read)
 }
 
 fn method(value: &Value) -> Result<String, String> {
@@ -144,6 +163,26 @@ mod tests {
                 .pointer,
             "/amount"
         );
+    }
+
+    #[test]
+    fn a_refund_is_whole_or_by_line() {
+        let id = OrderId(uuid::Uuid::nil());
+        let read = |body: &Value| match refund(id, body) {
+            Ok(OrderCommand::RefundOrder { lines, restock, .. }) => Ok((lines.is_some(), restock)),
+            Ok(_) => panic!("another command"),
+            Err(problem) => Err(problem.errors()[0].pointer.clone()),
+        };
+        assert_eq!(read(&json!({"reason": "r"})), Ok((false, false)));
+        assert_eq!(
+            read(&json!({"reason": "r", "lines": null, "restock": true})),
+            Ok((false, true))
+        );
+        let one = json!([{"sku": "lamp", "quantity": 1}]);
+        assert_eq!(read(&json!({"reason": "r", "lines": one})), Ok((true, false)));
+        assert_eq!(read(&json!({"reason": "r", "lines": []})), Err("/lines".to_owned()));
+        assert_eq!(read(&json!({"reason": "r", "restock": 1})), Err("/restock".to_owned()));
+        assert_eq!(read(&json!({})), Err("/reason".to_owned()));
     }
 
     #[test]

@@ -6,8 +6,11 @@ mod lookup;
 mod payment;
 mod place;
 mod read;
+mod refund;
 
 use std::sync::Arc;
+
+pub(crate) use read::known_order;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,4 +26,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(read::read))
         .routes(routes!(cancel::cancel))
         .routes(routes!(payment::pay))
+        .routes(routes!(refund::refund))
 }

@@ -50,6 +50,7 @@ codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "A token is needed", "The request has no `Authorization: Bearer` token and the route needs one.";
     TokenExpired = "token_expired", UNAUTHORIZED, "The token has expired", "Fetch a new token and repeat the request.";
     TokenInvalid = "token_invalid", UNAUTHORIZED, "The token is not valid", "The token is malformed, signed by another key, meant for another audience or without a known role.";
+    SignatureInvalid = "signature_invalid", UNAUTHORIZED, "The signature is not valid", "The signature of the webhook is missing, of another secret, of another body or older than 5 minutes.";
     Forbidden = "forbidden", FORBIDDEN, "The role does not allow this", "The token is valid, and its role may not do this.";
     NotFound = "not_found", NOT_FOUND, "There is no such thing", "The route or the thing does not exist, or it is another seller's.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route has no such method", "`Allow` names the methods that the route has.";
@@ -68,6 +69,8 @@ codes! {
     BroadcastEnded = "broadcast_ended", CONFLICT, "The broadcast has ended", "Nothing of an ended broadcast can be changed.";
     AlreadyConfirmed = "already_confirmed", CONFLICT, "The order is confirmed", "A confirmed order is paid; it can no longer be cancelled.";
     AlreadyEnded = "already_ended", CONFLICT, "The order has ended", "The order is failed, cancelled or refunded already.";
+    NotConfirmed = "not_confirmed", CONFLICT, "The order is not confirmed", "Only a confirmed order is refunded; one that is not paid yet can be cancelled.";
+    RefundInProgress = "refund_in_progress", CONFLICT, "A refund of the order is under way", "Ask again once the order shows it as done.";
     PaymentNotAwaited = "payment_not_awaited", CONFLICT, "The order waits for no payment", "A payment is under way or was made, or the last refusal allows no other attempt. Read the order.";
     HoldExpired = "hold_expired", CONFLICT, "The hold has run out", "The units are no longer held for the order; place a new one.";
     AlreadyExists = "already_exists", CONFLICT, "It exists already", "The same id exists with other terms.";

@@ -63,6 +63,8 @@ pub struct Wish {
     pub repeats: u32,
     /// By which methods the buyer pays afterwards, one after the other.
     pub pays: Vec<&'static str>,
+    /// Whether the host gives it back.
+    pub refunds: bool,
     /// Whether the buyer calls it off.
     pub cancels: bool,
 }
@@ -119,6 +121,9 @@ impl Client {
                         self.pause(50, 2_000).await;
                         self.pay(&wish, order, number, method).await;
                     }
+                    if std::mem::take(&mut wish.refunds) {
+                        self.refund(&wish, order).await;
+                    }
                     if wish.cancels {
                         self.cancel(&wish, order).await;
                     }
@@ -155,6 +160,26 @@ impl Client {
         let command = OrderCommand::CancelOrder { order_id: order, reason: None };
         // confirmed meanwhile, or called off: either is fine
         let _ = self.of_viewer(wish, id, command).await;
+    }
+
+    /// The host gives a sale back, a line first and then the rest; refused where it is none.
+    async fn refund(&self, wish: &Wish, order: OrderId) {
+        for whole in [false, true] {
+            self.pause(200, 3_000).await;
+            let first = wish.lines.as_slice().first().cloned();
+            let lines = first.filter(|_| !whole).and_then(|line| Lines::try_new(vec![line]).ok());
+            let restock = self.shop.line.world.chance(500);
+            let id = derive_id("refund", &[order.0.as_bytes(), &[u8::from(whole)]]);
+            let command =
+                OrderCommand::RefundOrder { order_id: order, reason: None, lines, restock };
+            let actor = Actor { role: Role::Host, subject: None };
+            let command = Command::Order { command };
+            let done = self.submit(CommandId(id), wish.spotlight.into(), actor, command).await;
+            self.shop.line.world.note(|| match &done {
+                Ok(_) => format!("order {order}: is given back"),
+                Err(refusal) => format!("order {order}: is not given back: {}", refusal.code()),
+            });
+        }
     }
 
     /// Pays an order that waits for it, or tries again; refused where it does not wait.

@@ -184,6 +184,7 @@ impl Script {
                 None | Some("sim_decline_soft") => self.payments(),
                 _ => vec![],
             },
+            refunds: world.chance(150),
             cancels: world.chance(120),
         };
         let start = self.moment(rushes);
@@ -230,6 +231,7 @@ impl Script {
                 method: Some("sim_ok"),
                 repeats: 1,
                 pays: vec![],
+                refunds: false,
                 cancels: false,
             };
             if !self.client.clone().buy(wish).await {

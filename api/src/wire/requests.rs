@@ -29,12 +29,51 @@ pub struct Reason {
     pub reason: Option<String>,
 }
 
+/// What a provider tells of one attempt.
+#[derive(Debug, ToSchema)]
+pub struct ProviderEvent {
+    /// `payment.result`.
+    #[schema(example = "payment.result")]
+    pub r#type: String,
+    /// When it happened.
+    pub timestamp: DateTime<Utc>,
+    /// What happened.
+    pub data: ProviderResult,
+}
+
+/// What became of one attempt.
+#[derive(Debug, ToSchema)]
+pub struct ProviderResult {
+    /// Of which order.
+    pub order_id: Uuid,
+    /// Of which attempt of it; of which refund, where one was done.
+    #[schema(minimum = 1, example = 1)]
+    pub attempt: u32,
+    /// `{outcome: authorized|captured|refunded, amount}`, `{outcome: declined, kind: soft|hard,
+    /// code}`, `{outcome: voided}`, `{outcome: capture_failed|refund_failed, code}`.
+    #[schema(value_type = Object)]
+    pub result: Value,
+}
+
 /// How an order is to be paid.
 #[derive(Debug, ToSchema)]
 pub struct NewPayment {
     /// The method.
     #[schema(max_length = 64, example = "sim_ok")]
     pub method: String,
+}
+
+/// What is to be given back.
+#[derive(Debug, ToSchema)]
+pub struct NewRefund {
+    /// Why.
+    #[schema(max_length = 500)]
+    pub reason: String,
+    /// Which units; all that are left where it is absent.
+    #[schema(min_items = 1, max_items = 20)]
+    pub lines: Option<Vec<NewLine>>,
+    /// Whether the units can be sold again; false by default.
+    pub restock: Option<bool>,
 }
 
 /// The product of a new spotlight.

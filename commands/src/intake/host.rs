@@ -131,6 +131,14 @@ impl Intake {
         Ok(Decided { position: decided.position })
     }
 
+    /// Puts a command into the log and asks for no decision; durable once it returns.
+    ///
+    /// # Errors
+    /// [`AppendError`]: the log refused it, or did not acknowledge it in time.
+    pub async fn append(&self, record: &CommandRecord) -> Result<(), AppendError> {
+        self.ports.log.append(record).await.map(drop)
+    }
+
     async fn outcome(&self, record: &CommandRecord) -> Result<Option<StoredOutcome>, HostRefusal> {
         let outcomes = self.ports.events.outcomes(&[record.command_id]).await;
         let mut outcomes = outcomes.map_err(|_| HostRefusal::DecisionPending)?;

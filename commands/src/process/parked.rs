@@ -35,9 +35,11 @@ impl Process {
             Command::Order {
                 command: OrderCommand::PlaceOrder { place } | OrderCommand::FailParked { place },
             } => OrderCommand::FailParked { place },
-            Command::Order { command: OrderCommand::RecordPayment { order_id, .. } } => {
-                OrderCommand::EndParked { order_id }
-            }
+            Command::Order {
+                command:
+                    OrderCommand::RecordPayment { order_id, .. }
+                    | OrderCommand::TellPayment { order_id, .. },
+            } => OrderCommand::EndParked { order_id },
             _ => return None,
         };
         let purpose = Purpose {

@@ -10,7 +10,8 @@ use domain::decision::{Decision, Refusal, decide};
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
 use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
-use domain::order::{OrderCommand, OrderError, OrderEvent, OrderReason};
+use domain::ledger::units_delta;
+use domain::order::{OrderCommand, OrderEvent, OrderReason};
 use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
 use domain::spotlight::{SpotlightEvent, VoidCause};
 use metrics::counter;
@@ -52,7 +53,10 @@ fn uses_inbox(record: &CommandRecord) -> bool {
         Command::Broadcast { .. } | Command::Spotlight { .. } => true,
         Command::Order { command } => matches!(
             command,
-            OrderCommand::CancelOrder { .. } | OrderCommand::RequestPayment { .. }
+            OrderCommand::CancelOrder { .. }
+                | OrderCommand::RequestPayment { .. }
+                | OrderCommand::RefundOrder { .. }
+                | OrderCommand::TellPayment { .. }
         ),
     }
 }
@@ -142,11 +146,10 @@ impl Making<'_> {
         };
         let decided_at = self.decided_at;
         match catch_unwind(AssertUnwindSafe(|| decide(desk, record, decided_at))) {
-            Ok(Decision { refusal: Some(Refusal::Order(OrderError::AmountMismatch)), events })
-                if events.is_empty() =>
+            Ok(Decision { refusal: Some(Refusal::Order(error)), events })
+                if events.is_empty() && error.needs_a_person() =>
             {
-                // never confirmed, and never silent: somebody has to look at it
-                self.park(item, "the provider's amount is not the order's");
+                self.park(item, &error.to_string());
             }
             Ok(decision) => self.take(item, record, decision),
             Err(_) => self.park(item, "the decision panicked"),
@@ -214,8 +217,8 @@ impl Making<'_> {
         let followed_by = followers(&events);
         let numbered = events.into_iter().zip(followed_by).enumerate();
         for (index, ((stream, event), followed_by)) in numbered {
-            if let (Event::Reservation(event), Some(limit)) = (&event, limit_of(desk)) {
-                self.batch.unit_limits.insert(event.spotlight_id(), limit);
+            if let (Some(delta), Some(limit)) = (units_delta(&event), limit_of(desk)) {
+                self.batch.unit_limits.insert(delta.spotlight, limit);
             }
             desk.apply(&stream, &event);
             let sequence = desk.sequence(&stream);

@@ -61,6 +61,16 @@ impl GateState {
             }
             Event::Reservation(event) => self.apply_reservation(event, recorded),
             Event::Order(OrderEvent::OrderAccepted { accepted }) => self.accepted(accepted),
+            Event::Order(OrderEvent::RefundRequested {
+                order_id, returned: Some(back), ..
+            }) => {
+                let units = back.lines.units();
+                self.return_units(*order_id, units, &back.viewer_ref);
+                let entry = self.entries.get_mut(&order_id.0);
+                if let Some(Known { what: What::Order(part), .. }) = entry {
+                    part.returned = part.returned.saturating_add(units);
+                }
+            }
             Event::Order(_) | Event::Broadcast(_) => {}
         }
     }
@@ -149,7 +159,8 @@ impl GateState {
             .iter()
             .map(|line| Line { sku: line.sku.clone(), quantity: line.quantity });
         let Ok(lines) = Lines::try_new(lines.collect()) else { return };
-        let part = OrderPart { viewer: accepted.viewer_ref.clone(), lines, fingerprint };
+        let viewer = accepted.viewer_ref.clone();
+        let part = OrderPart { viewer, lines, fingerprint, returned: 0 };
         self.insert(order_id.0, Known::ended(part, *admission));
     }
 
@@ -195,6 +206,7 @@ impl GateState {
             viewer: viewer_ref.clone(),
             lines: lines.clone(),
             fingerprint: Fingerprint::from_text(""),
+            returned: 0,
         };
         let mut admission = Admission {
             epoch: *epoch,

@@ -15,6 +15,8 @@ pub(super) struct OrderPart {
     pub lines: Lines,
     /// Empty where only a reservation told of the order; then any request is taken for its own.
     pub fingerprint: Fingerprint,
+    /// Units of the sale that went back: they no longer count for the viewer.
+    pub returned: u32,
 }
 
 /// What an entry stands for.

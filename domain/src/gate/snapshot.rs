@@ -75,6 +75,7 @@ impl GateState {
                     admission: known.admission,
                     fingerprint: part.fingerprint.clone(),
                     deadline: known.deadline,
+                    returned: part.returned,
                 })
             })
             .collect();
@@ -132,6 +133,7 @@ impl GateState {
             viewer: order.viewer.clone(),
             lines: order.lines.clone(),
             fingerprint: order.fingerprint.clone(),
+            returned: 0,
         };
         let mut admission = order.admission;
         admission.at = micros(admission.at);
@@ -147,6 +149,9 @@ impl GateState {
             EntryState::Sold => {
                 self.use_units(order.order, &part);
                 self.sell_units(order.order, &part);
+                self.return_units(order.order, order.returned, &part.viewer);
+                known = Known::ended(OrderPart { returned: order.returned, ..part }, admission);
+                known.state = order.state;
             }
             EntryState::Ended => {}
             EntryState::Pending => known.state = EntryState::Ended,

@@ -201,6 +201,16 @@ impl GateState {
         }
     }
 
+    /// A viewer gave units of a sale back: they may buy as many again. The units stay sold.
+    pub(super) fn return_units(&mut self, order: OrderId, units: u32, viewer: &ViewerRef) {
+        let held = self.entries.get(&order.0).is_none_or(|known| known.state == EntryState::Sold);
+        let Some(known) = self.viewers.get_mut(viewer).filter(|_| held) else { return };
+        known.units = known.units.saturating_sub(i64::from(units));
+        if known.units == 0 && known.open.is_empty() {
+            self.viewers.remove(viewer);
+        }
+    }
+
     fn move_used(&mut self, lines: &Lines, sign: i64) {
         for line in lines {
             let units = sign.saturating_mul(i64::from(line.quantity.get()));

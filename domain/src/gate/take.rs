@@ -32,6 +32,7 @@ impl GateState {
             viewer: take.viewer.clone(),
             lines: take.lines.clone(),
             fingerprint: take.fingerprint.clone(),
+            returned: 0,
         };
         self.use_units(take.order, &part);
         let known = Known::pending(What::Order(part), admission, take.command.clone());

@@ -81,6 +81,15 @@ pub enum OrderCommand {
         /// What it answered.
         result: PaymentResult,
     },
+    /// What a provider told by itself; its repeats have the same command id.
+    TellPayment {
+        /// Of which order.
+        order_id: OrderId,
+        /// Of which attempt.
+        attempt: u32,
+        /// What it told.
+        result: PaymentResult,
+    },
     /// The payment came after the hold had run out, and the gate gave the units once more.
     TakeAgain {
         /// Which order.
@@ -107,6 +116,19 @@ pub enum OrderCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The host gives a sale back.
+    RefundOrder {
+        /// Which order.
+        order_id: OrderId,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Which units; all that are left where it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<Lines>,
+        /// Whether they can be sold again.
+        restock: bool,
+    },
     /// The deadline of a parked `PlaceOrder` has passed: its order fails.
     FailParked {
         /// The order.
@@ -126,9 +148,11 @@ impl OrderCommand {
             Self::PlaceOrder { place } | Self::FailParked { place } => place.order_id,
             Self::RequestPayment { order_id, .. }
             | Self::RecordPayment { order_id, .. }
+            | Self::TellPayment { order_id, .. }
             | Self::TakeAgain { order_id, .. }
             | Self::TurnAway { order_id }
             | Self::EndParked { order_id }
+            | Self::RefundOrder { order_id, .. }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,
         }

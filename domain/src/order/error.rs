@@ -1,5 +1,6 @@
 //! Why a command to an order is refused.
 
+use crate::ids::Sku;
 use crate::money::MoneyError;
 
 /// A refusal; nothing happened.
@@ -29,6 +30,18 @@ pub enum OrderError {
     /// A payment is under way, or was made.
     #[error("the order waits for no payment")]
     PaymentNotAwaited,
+    /// The order is not paid yet.
+    #[error("the order is not confirmed")]
+    NotConfirmed,
+    /// An earlier refund is not done.
+    #[error("a refund is under way")]
+    RefundUnderWay,
+    /// More is to be given back than was bought and is left.
+    #[error("name more of {0} than was bought and is not given back")]
+    NotBought(Sku),
+    /// The provider refused a refund for good.
+    #[error("the provider refused the refund: {0}")]
+    RefundFailed(String),
     /// The provider's amount is not the order's.
     #[error("the amount is not the order's")]
     AmountMismatch,
@@ -38,6 +51,12 @@ pub enum OrderError {
 }
 
 impl OrderError {
+    /// Whether somebody has to look at the command: it is put aside, never confirmed and never
+    /// silent.
+    pub const fn needs_a_person(&self) -> bool {
+        matches!(self, Self::AmountMismatch | Self::RefundFailed(_))
+    }
+
     /// The stable code of the refusal.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -49,6 +68,10 @@ impl OrderError {
             Self::HoldOpen => "hold_open",
             Self::HoldExpired => "hold_expired",
             Self::PaymentNotAwaited => "payment_not_awaited",
+            Self::NotConfirmed => "not_confirmed",
+            Self::RefundUnderWay => "refund_in_progress",
+            Self::NotBought(_) => "not_bought",
+            Self::RefundFailed(_) => "refund_failed",
             Self::AmountMismatch => "amount_mismatch",
             Self::Total(_) => "total_overflow",
         }

@@ -9,7 +9,7 @@ use crate::Timestamp;
 use crate::admission::Admission;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BroadcastId, OrderId, SpotlightId, ViewerRef};
-use crate::line::PricedLine;
+use crate::line::{Lines, PricedLine};
 use crate::money::Money;
 use crate::payment::DeclineKind;
 use crate::personal::Personal;
@@ -42,6 +42,8 @@ pub enum OrderReason {
     CancelledByViewer,
     /// The host asked for it.
     CancelledByHost,
+    /// The host gave a sale back.
+    RefundedByHost,
 }
 
 impl OrderReason {
@@ -60,6 +62,7 @@ impl OrderReason {
             Self::StockGuard => "stock_guard",
             Self::CancelledByViewer => "cancelled_by_viewer",
             Self::CancelledByHost => "cancelled_by_host",
+            Self::RefundedByHost => "refunded_by_host",
         }
     }
 }
@@ -105,6 +108,19 @@ pub struct Accepted {
     /// Who, and what the shop wrote on it.
     #[serde(default)]
     pub personal: Personal,
+}
+
+/// Units of a sale that was given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// Of which spotlight.
+    pub spotlight_id: SpotlightId,
+    /// By whom.
+    pub viewer_ref: ViewerRef,
+    /// What.
+    pub lines: Lines,
+    /// Whether they can be sold again; then `StockAdjusted` of the same transaction says so.
+    pub restock: bool,
 }
 
 /// What happened to an order.
@@ -216,6 +232,12 @@ pub enum OrderEvent {
         amount: Money,
         /// Why.
         reason: OrderReason,
+        /// The units of a sale that the viewer no longer has; absent where nothing was sold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned: Option<Box<Returned>>,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
     },
     /// Money was given back.
     OrderRefunded {

@@ -5,6 +5,8 @@ mod decide;
 mod error;
 mod event;
 
+use std::collections::BTreeMap;
+
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
@@ -12,10 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use command::{OrderCommand, PaymentChoice, PlaceOrder};
 pub use decide::{OrderDecision, Scene};
 pub use error::OrderError;
-pub use event::{Accepted, OrderEvent, OrderReason};
+pub use event::{Accepted, OrderEvent, OrderReason, Returned};
 
 use crate::command::Context;
 use crate::desk::Desk;
+use crate::ids::Sku;
 use crate::payment::PaymentStatus;
 
 /// How an order ended, or that it has not.
@@ -56,6 +59,8 @@ pub struct Order {
     pub refund_asked_minor: i64,
     /// The last refund; 0 before the first.
     pub refund_attempt: u32,
+    /// Units of the sale that went back.
+    pub returned: BTreeMap<Sku, u32>,
 }
 
 impl Order {
@@ -96,7 +101,11 @@ impl Order {
                 self.reason = Some(*reason);
                 self.retryable = false;
             }
-            OrderEvent::RefundRequested { attempt, amount, .. } => {
+            OrderEvent::RefundRequested { attempt, amount, returned, .. } => {
+                for line in returned.iter().flat_map(|returned| &returned.lines) {
+                    let units = self.returned.entry(line.sku.clone()).or_default();
+                    *units = units.saturating_add(line.quantity.get());
+                }
                 self.refund_attempt = *attempt;
                 self.refund_asked_minor = self.refund_asked_minor.saturating_add(amount.minor);
             }

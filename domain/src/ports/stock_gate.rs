@@ -270,6 +270,9 @@ pub struct SnapshotOrder {
     pub fingerprint: Fingerprint,
     /// Until when it is held.
     pub deadline: Option<Timestamp>,
+    /// Units of a sale that went back: they no longer count for the viewer.
+    #[serde(default)]
+    pub returned: u32,
 }
 
 /// The gate's state as of a position, folded from the log.

@@ -78,6 +78,7 @@ impl Language {
             ),
             R::CancelledByViewer => self.of("the buyer called it off", "구매자가 취소했습니다"),
             R::CancelledByHost => self.of("the host called it off", "판매자가 취소했습니다"),
+            R::RefundedByHost => self.of("the host gave the money back", "판매자가 환불했습니다"),
         }
     }
 }

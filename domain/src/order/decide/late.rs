@@ -89,6 +89,8 @@ impl Order {
             attempt: self.refund_attempt.saturating_add(1),
             amount: crate::money::Money::new(minor, accepted.total.currency),
             reason,
+            returned: None,
+            personal: crate::personal::Personal::default(),
         })
     }
 }

@@ -4,6 +4,7 @@
 mod accept;
 mod late;
 mod payment;
+mod refund;
 mod request;
 
 use super::command::PlaceOrder;
@@ -93,13 +94,17 @@ impl Order {
             OrderCommand::RequestPayment { payment, .. } => {
                 self.request_payment(payment, scene, context)
             }
-            OrderCommand::RecordPayment { attempt, result, .. } => {
+            OrderCommand::RecordPayment { attempt, result, .. }
+            | OrderCommand::TellPayment { attempt, result, .. } => {
                 self.record_payment(*attempt, result, scene)
             }
             OrderCommand::TakeAgain { admission, .. } => {
                 self.take_again(*admission, scene, context)
             }
             OrderCommand::TurnAway { .. } => self.turn_away(scene),
+            OrderCommand::RefundOrder { reason, lines, restock, .. } => {
+                self.refund(reason.as_deref(), lines.as_ref(), *restock, scene, context)
+            }
             OrderCommand::EndParked { .. } => self.end_parked(scene),
             OrderCommand::ExpireHold { .. } => self.expire(scene, context),
             OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),

@@ -18,6 +18,13 @@ impl Order {
         if let PaymentResult::Refunded { amount } = result {
             return self.refunded(attempt, *amount);
         }
+        if let PaymentResult::RefundFailed { code } = result {
+            let due = self.refunded_minor < self.refund_asked_minor;
+            return match attempt == self.refund_attempt && due {
+                true => Err(OrderError::RefundFailed(code.clone())),
+                false => Ok(OrderDecision::default()),
+            };
+        }
         // money of an earlier attempt is money all the same; anything else of it is old news
         let arrived = matches!(result, PaymentResult::Captured { .. });
         if attempt > self.attempt || (attempt < self.attempt && !arrived) {
@@ -39,7 +46,9 @@ impl Order {
             PaymentResult::Unknown => self.unknown(attempt),
             PaymentResult::CaptureFailed { code } => self.capture_failed(attempt, code, scene),
             PaymentResult::Voided => self.voided(attempt, scene),
-            PaymentResult::Refunded { .. } => OrderDecision::default(),
+            PaymentResult::Refunded { .. } | PaymentResult::RefundFailed { .. } => {
+                OrderDecision::default()
+            }
         })
     }
 
@@ -102,6 +111,8 @@ impl Order {
             attempt: self.refund_attempt.saturating_add(1),
             amount,
             reason,
+            returned: None,
+            personal: Personal::default(),
         });
         OrderDecision::of(order)
     }

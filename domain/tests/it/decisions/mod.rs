@@ -6,5 +6,6 @@ mod ending;
 mod late;
 mod payment;
 mod place;
+mod refund;
 mod reservation;
 mod spotlight;

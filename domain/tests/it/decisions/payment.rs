@@ -4,6 +4,7 @@ use domain::limits::PAYMENT_ATTEMPTS_MAX;
 use domain::money::{Currency, Money};
 use domain::order::{OrderCommand, OrderEvent, OrderReason, PaymentChoice};
 use domain::payment::{DeclineKind, PaymentResult};
+use domain::personal::Personal;
 use domain::reservation::ReleaseReason;
 
 use crate::support::{
@@ -275,6 +276,8 @@ fn a_wrong_amount_of_an_order_that_ended_goes_back_as_it_came() {
             attempt,
             amount: wrong,
             reason: OrderReason::Parked,
+            returned: None,
+            personal: Personal::default(),
         }),
     ]);
     let dollars = Money::new(PRICE, Currency::try_new("USD").unwrap());

@@ -244,8 +244,14 @@ pub fn cancelled(n: u64, reason: OrderReason) -> Event {
 }
 
 pub fn refund_requested(n: u64, reason: OrderReason) -> Event {
-    let amount = krw(PRICE);
-    Event::Order(OrderEvent::RefundRequested { order_id: order(n), attempt: 1, amount, reason })
+    Event::Order(OrderEvent::RefundRequested {
+        order_id: order(n),
+        attempt: 1,
+        amount: krw(PRICE),
+        reason,
+        returned: None,
+        personal: Personal::default(),
+    })
 }
 
 pub fn refunded(n: u64, minor: i64) -> Event {

@@ -119,6 +119,12 @@ on['r'] = function(e)
   if left then free(e[4], f[10], f[11]) end
 end
 
+-- id viewer units
+on['u'] = function(e)
+  local f = entry_of(e[4])
+  if limit ~= '' and (not f or f[1] == 'S') then redis.call('HINCRBY', V, 'u' .. e[5], -e[6]) end
+end
+
 local applied = redis.call('HGET', M, 'ap')
 local outcome
 for i = 3, #ARGV do

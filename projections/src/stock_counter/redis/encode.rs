@@ -66,6 +66,12 @@ pub(super) fn event(recorded: &Recorded) -> Result<Vec<u8>, PortError> {
         Event::Spotlight(event) => spotlight(event, recorded)?,
         Event::Reservation(event) => reservation(event, recorded),
         Event::Order(OrderEvent::OrderAccepted { accepted }) => accepted_fields(accepted),
+        Event::Order(OrderEvent::RefundRequested { order_id, returned: Some(back), .. }) => vec![
+            "u".to_owned(),
+            order_id.to_string(),
+            back.viewer_ref.to_string(),
+            back.lines.units().to_string(),
+        ],
         Event::Order(_) | Event::Broadcast(_) => vec!["-".to_owned()],
     };
     fields.insert(1, recorded.position.to_string());

@@ -43,6 +43,7 @@ impl RedisGate {
         for order in orders {
             args.push(order.order.to_string().into_bytes());
             args.push(encode::entry(order));
+            args.push(order.returned.to_string().into_bytes());
         }
         self.link.run(&self.scripts.load_chunk, temporary.all(), &args).await?;
         Ok(())
