@@ -178,15 +178,16 @@ impl StateFold {
     }
 
     fn broadcast(&mut self, event: &BroadcastEvent) {
-        let status = match event {
-            BroadcastEvent::BroadcastScheduled { broadcast_id, title, .. } => {
-                let status = BroadcastStatus::Scheduled;
-                let title = title.clone();
-                self.state.broadcasts.insert(*broadcast_id, BroadcastState { title, status });
-                return;
-            }
-            BroadcastEvent::BroadcastStarted { .. } => BroadcastStatus::Live,
-            BroadcastEvent::BroadcastEnded { .. } => BroadcastStatus::Ended,
+        if let BroadcastEvent::BroadcastScheduled { broadcast_id, title, .. } = event {
+            let (title, status) = (title.clone(), BroadcastStatus::Scheduled);
+            self.state.broadcasts.insert(*broadcast_id, BroadcastState { title, status });
+        }
+        let status = if matches!(event, BroadcastEvent::BroadcastStarted { .. }) {
+            BroadcastStatus::Live
+        } else if matches!(event, BroadcastEvent::BroadcastEnded { .. }) {
+            BroadcastStatus::Ended
+        } else {
+            return;
         };
         if let Some(broadcast) = self.state.broadcasts.get_mut(&event.broadcast_id()) {
             broadcast.status = status;
