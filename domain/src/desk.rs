@@ -89,13 +89,11 @@ impl Desk {
 
     /// The viewer whose units a command may change.
     pub fn buyer<'a>(&'a self, command: &'a OrderCommand) -> Option<&'a ViewerRef> {
-        match command {
-            OrderCommand::PlaceOrder { place } => Some(&place.viewer_ref),
-            _ => {
-                let known = self.orders.get(&command.order_id())?;
-                known.order.accepted.as_deref().map(|accepted| &accepted.viewer_ref)
-            }
+        if let OrderCommand::PlaceOrder { place } = command {
+            return Some(&place.viewer_ref);
         }
+        let known = self.orders.get(&command.order_id())?;
+        known.order.accepted.as_deref().map(|accepted| &accepted.viewer_ref)
     }
 
     /// The last sequence of a stream; 0 before the first event.

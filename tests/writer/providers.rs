@@ -242,7 +242,7 @@ async fn a_refund_that_the_provider_refuses_is_parked() {
     .await;
     rig.pass(Duration::from_secs(30)).await;
     let calls = provider.calls.load(Ordering::Relaxed);
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     assert_eq!(provider.calls.load(Ordering::Relaxed), calls);
     assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
 }

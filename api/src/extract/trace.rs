@@ -45,7 +45,7 @@ impl Trace {
             .map_or_else(|| own.to_string(), ToOwned::to_owned);
         // every request comes by here, and formatting takes longer than putting texts together
         let traceparent = ["00-", &trace_id, "-", span, "-", &flags].concat();
-        Self { traceparent, trace_id, request_id }
+        Self { trace_id, traceparent, request_id }
     }
 }
 

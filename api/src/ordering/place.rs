@@ -62,8 +62,8 @@ pub async fn place(
     let request = request(&app, caller, key, new);
     // from the take to the acknowledgement it outlives a client that hangs up (design §2)
     match app.intake.place_order_tracked(&app.tasks, request).await {
-        Ok(placed) if placed.replayed => accepted(as_it_is_now(&app, placed.order).await, true),
-        Ok(placed) => accepted(OrderBody::from(placed.order), false),
+        Ok(placed) if placed.replayed => accepted(&as_it_is_now(&app, placed.order).await, true),
+        Ok(placed) => accepted(&OrderBody::from(placed.order), false),
         Err(refusal) => Err(refused(refusal)),
     }
 }
@@ -143,10 +143,10 @@ fn location(order: OrderId) -> String {
     format!("/v1/orders/{order}")
 }
 
-fn accepted(order: OrderBody, replayed: bool) -> Result<Response, Problem> {
+fn accepted(order: &OrderBody, replayed: bool) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&order.location()).map_err(Problem::internal)?;
     let mut body = Vec::with_capacity(ORDER_BYTES);
-    serde_json::to_writer(&mut body, &order).map_err(Problem::internal)?;
+    serde_json::to_writer(&mut body, order).map_err(Problem::internal)?;
     let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static(JSON))];
     let mut response = (StatusCode::ACCEPTED, headers, body).into_response();
     if replayed {

@@ -20,9 +20,10 @@ impl Order {
         }
         if let PaymentResult::RefundFailed { code } = result {
             let due = self.refunded_minor < self.refund_asked_minor;
-            return match attempt == self.refund_attempt && due {
-                true => Err(OrderError::RefundFailed(code.clone())),
-                false => Ok(OrderDecision::default()),
+            return if attempt == self.refund_attempt && due {
+                Err(OrderError::RefundFailed(code.clone()))
+            } else {
+                Ok(OrderDecision::default())
             };
         }
         // money of an earlier attempt is money all the same; anything else of it is old news
