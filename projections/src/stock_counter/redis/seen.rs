@@ -166,6 +166,7 @@ mod tests {
     #[test]
     fn a_loss_is_news_once_and_told_until_it_is_rebuilt() {
         let (seen, spotlight) = (Seen::default(), SpotlightId(Uuid::nil()));
+        seen.stands(spotlight, "a".to_owned(), || GateKeys::of("", spotlight));
         assert!(seen.lose(spotlight, "a"));
         assert_eq!(seen.newly_lost(), [spotlight]);
         assert!(!seen.lose(spotlight, "a"), "met again by the next order");
@@ -173,5 +174,13 @@ mod tests {
         seen.stands(spotlight, "b".to_owned(), || GateKeys::of("", spotlight));
         assert!(!seen.is_lost(spotlight, "a"));
         assert!(seen.lose(spotlight, "b"));
+    }
+
+    #[test]
+    fn a_gate_without_state_is_told_and_then_forgotten() {
+        let (seen, spotlight) = (Seen::default(), SpotlightId(Uuid::nil()));
+        assert!(seen.lose(spotlight, "a"));
+        assert_eq!(seen.newly_lost(), [spotlight]);
+        assert!(!seen.is_lost(spotlight, "a"));
     }
 }
