@@ -6,10 +6,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::ports::{AttemptResult, ClaimedDelivery, Clock, PortError, WebhookBook};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rand::Rng;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{AddressRule, SecretKey};
@@ -92,15 +91,20 @@ impl Sender {
 
     /// Sends until `stop`; what is in hand then is finished.
     pub async fn run(self, stop: CancellationToken) {
-        let mut prune_at = self.clock.now();
-        let mut attempts = FuturesUnordered::new();
+        let sender = Arc::new(self);
+        let mut prune_at = sender.clock.now();
+        // tasks of their own: one that has the file's write lock must go on while the next are claimed
+        let mut attempts = JoinSet::new();
         while !stop.is_cancelled() {
             let room = ATTEMPTS_AT_ONCE.saturating_sub(attempts.len());
-            let pause = match self.claim(room, &mut prune_at).await {
+            let pause = match sender.claim(room, &mut prune_at).await {
                 Ok(claimed) => {
-                    let is_idle = claimed.is_empty();
-                    attempts.extend(claimed.into_iter().map(|claimed| self.attempt(claimed)));
-                    if is_idle { POLL } else { Duration::ZERO }
+                    let pause = if claimed.is_empty() { POLL } else { Duration::ZERO };
+                    for claimed in claimed {
+                        let sender = Arc::clone(&sender);
+                        attempts.spawn(async move { sender.attempt(claimed).await });
+                    }
+                    pause
                 }
                 Err(error) => {
                     tracing::warn!(%error, "webhooks wait for their book");
@@ -109,11 +113,11 @@ impl Sender {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(()) = attempts.next() => {}
-                () = self.clock.sleep(pause) => {}
+                Some(_) = attempts.join_next() => {}
+                () = sender.clock.sleep(pause) => {}
             }
         }
-        while attempts.next().await.is_some() {}
+        while attempts.join_next().await.is_some() {}
     }
 
     async fn claim(

@@ -123,6 +123,7 @@ export default {
   reason_stock_guard: 'There was not enough stock after all. Nothing was charged.',
   reason_cancelled_by_viewer: 'You cancelled it.',
   reason_cancelled_by_host: 'The host cancelled it.',
+  reason_refunded_by_host: 'The host gave the money back.',
 
   chat: 'Chat',
   chat_messages: 'Chat messages',

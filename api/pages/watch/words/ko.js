@@ -123,6 +123,7 @@ export default {
   reason_stock_guard: '재고가 부족했습니다. 청구된 금액은 없습니다.',
   reason_cancelled_by_viewer: '직접 취소하셨습니다.',
   reason_cancelled_by_host: '진행자가 취소했습니다.',
+  reason_refunded_by_host: '진행자가 환불했습니다.',
 
   chat: '채팅',
   chat_messages: '채팅 메시지',
