@@ -19,6 +19,15 @@ fn a_slice_of_seeds_is_clean() {
     assert!(promised > 2 * SLICE, "{promised} orders were promised");
 }
 
+/// Seeds that once found something: a gate loaded without what followed its snapshot, and a host's
+/// command whose sender died.
+#[test]
+fn seeds_that_failed_once_are_clean() {
+    for seed in [164, 187, 1107, 1967] {
+        assert_eq!(run_seed(seed, None, false).failure, None, "onair sim --seeds {seed} --trace");
+    }
+}
+
 #[test]
 fn a_seed_is_the_same_run_every_time_with_or_without_a_trace() {
     for seed in [3, 17, 71, 150] {

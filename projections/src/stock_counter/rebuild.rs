@@ -19,6 +19,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::actor::Actor;
 use domain::command::{Command, CommandRecord};
+use domain::envelope::Position;
 use domain::ids::{CommandId, CorrelationId, SellerId, SpotlightId, StreamKey};
 use domain::ports::{
     AppendError, Applied, Clock, CommandLog, CommandOutcome, EventReader, Ids, Loaded, PortError,
@@ -183,7 +184,10 @@ impl Rebuilder {
         if shown {
             // applying nothing asks whether the gate lacks an order
             let applied = self.ports.gate.apply(spotlight, &[]).await?;
-            if matches!(applied, Applied::Done { unknown_order: false, .. }) {
+            if let Applied::Done { position, unknown_order: false } = applied {
+                // the projection passed over what came before the gate was loaded, and whoever
+                // loaded it may have died before it caught up
+                self.catch_up(spotlight, position).await?;
                 return Ok(true);
             }
             return Ok(self.rebuild(spotlight).await? != Presence::Rebuilding);
@@ -253,24 +257,24 @@ impl Rebuilder {
             counter!(GATE_REBUILDS_TOTAL).increment(1);
             tracing::warn!(%spotlight, epoch = snapshot.epoch, "the gate was rebuilt");
         }
-        self.catch_up(spotlight, &snapshot).await?;
+        self.catch_up(spotlight, snapshot.applied).await?;
         Ok(Presence::Ready)
     }
 
     /// What the projection applied to the old state after the snapshot was read is applied to the
     /// new one.
-    async fn catch_up(
-        &self,
-        spotlight: SpotlightId,
-        snapshot: &domain::ports::GateSnapshot,
-    ) -> Result<(), PortError> {
-        let mut after = snapshot.applied;
+    async fn catch_up(&self, spotlight: SpotlightId, mut after: Position) -> Result<(), PortError> {
         loop {
             let key = StreamKey::from(spotlight);
             let events = self.ports.reader.read_key(key, after, CATCH_UP).await?;
             let Some(last) = events.last() else { return Ok(()) };
             after = last.position;
-            self.ports.gate.apply(spotlight, &events).await?;
+            let applied = self.ports.gate.apply(spotlight, &events).await?;
+            if !matches!(applied, Applied::Done { unknown_order: false, .. }) {
+                // lost again, or short of an order: it is looked after once more
+                self.request(spotlight);
+                return Ok(());
+            }
         }
     }
 
