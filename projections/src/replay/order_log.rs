@@ -1,7 +1,7 @@
 //! The events of one order, found by its streams.
 
 use domain::envelope::{Position, Recorded, Source};
-use domain::event::{Event, StreamId, StreamKind};
+use domain::event::{Event, StreamId};
 use domain::ids::{OrderId, SpotlightId};
 use domain::order::{Accepted, OrderEvent};
 use domain::ports::{EventReader, PortError};
@@ -17,13 +17,6 @@ pub enum AskError {
     Store(#[from] PortError),
 }
 
-/// The streams of an order: its own, its reservation's, and that of a late payment which took
-/// again.
-fn streams(order: OrderId) -> [StreamId; 3] {
-    let again = StreamId { kind: StreamKind::Reservation, id: format!("{order}-2") };
-    [StreamId::order(order), StreamId::reservation(order), again]
-}
-
 /// The events of an order, by position.
 ///
 /// # Errors
@@ -32,7 +25,7 @@ pub async fn events_of(
     reader: &dyn EventReader,
     order: OrderId,
 ) -> Result<Vec<Recorded>, AskError> {
-    let events = reader.load(&streams(order)).await?;
+    let events = reader.load(&StreamId::of_order(order)).await?;
     if events.is_empty() {
         return Err(AskError::Unknown(format!("order {order}")));
     }

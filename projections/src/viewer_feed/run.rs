@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
-use domain::event::{Event, StreamId};
+use domain::event::Event;
 use domain::ids::{OrderId, StreamKey, derive_id};
-use domain::order::OrderEvent;
 use domain::ports::{Clock, EventLog, EventReader, EventSubscription, FeedBus, PortError};
 use domain::views::OrderView;
 use lru::LruCache;
@@ -21,7 +20,7 @@ use super::limits::{CHAT_KEPT, FEED_KEPT};
 use super::room::RoomPart;
 use super::shape::{chat_channel, live_channel, order_message, user_channel};
 use crate::metrics;
-use crate::order_book::{fold, order_of};
+use crate::order_book::{fold, order_before, order_of};
 
 /// The consumer's name in the log.
 pub const CONSUMER: &str = "viewer_feed";
@@ -280,16 +279,11 @@ impl ViewerFeed {
         order: OrderId,
         recorded: &Recorded,
     ) -> Result<Option<OrderView>, PortError> {
-        if matches!(recorded.event, Event::Order(OrderEvent::OrderAccepted { .. })) {
-            return Ok(None);
-        }
         let known = self.orders.get(&order).filter(|view| view.position < recorded.position);
-        if let Some(view) = known {
-            return Ok(Some(view.clone()));
+        match known {
+            Some(view) => Ok(Some(view.clone())),
+            None => order_before(self.reader.as_ref(), order, recorded).await,
         }
-        let events = self.reader.load(&StreamId::of_order(order)).await?;
-        let earlier = events.iter().take_while(|event| event.position < recorded.position);
-        Ok(earlier.fold(None, fold))
     }
 
     /// Publishes again what the bus has lost. A room that began again may hold a part under its

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::envelope::{Position, Recorded};
-use domain::event::{Event, StreamId, StreamKind};
+use domain::event::Event;
 use domain::ids::{BroadcastId, OrderId, SpotlightId, derive_id};
 use domain::ports::{
     Clock, EventReader, PortError, SalesBoard, WebhookBook, WebhookEndpoint, WebhookMessage,
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{NAME, event_name};
 use crate::consumer::by_position::PositionProjection;
-use crate::order_book::{fold, order_of};
+use crate::order_book::{fold, order_before, order_of};
 use crate::read_model::after_checkpoint;
 use crate::viewer_feed::shape::{broadcast_json, order_json, spotlight_json};
 
@@ -119,24 +119,13 @@ impl WebhookFeed {
         let known = self.orders.lock().get(&order).cloned();
         let before = match known.filter(|view| view.position < recorded.position) {
             Some(view) => Some(view),
-            None => self.order_before(order, recorded.position).await?,
+            None => order_before(self.reader.as_ref(), order, recorded).await?,
         };
         let after = fold(before, recorded);
         if let Some(view) = &after {
             self.orders.lock().put(order, view.clone());
         }
         Ok(after)
-    }
-
-    async fn order_before(
-        &self,
-        order: OrderId,
-        position: Position,
-    ) -> Result<Option<OrderView>, PortError> {
-        let again = StreamId { kind: StreamKind::Reservation, id: format!("{order}-2") };
-        let streams = [StreamId::order(order), StreamId::reservation(order), again];
-        let events = self.reader.load(&streams).await?;
-        Ok(events.iter().take_while(|event| event.position < position).fold(None, fold))
     }
 }
 
