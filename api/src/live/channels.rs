@@ -14,12 +14,13 @@ use super::feed::Feed;
 use super::limits::CHANNELS_MAX;
 use super::outbox::Watched;
 use super::personal::wire_name;
+use super::pulse::Personal;
 use super::room::Room;
 use super::schema::{
     HistoryRequest, HistoryResult, PresenceStatsResult, Publication, Reply, SubRefreshResult,
     SubscribeRequest, SubscribeResult,
 };
-use super::session::{Personal, Session, internal};
+use super::session::{Session, internal};
 use super::token::Claims;
 
 /// How long a room may take to be loaded.
@@ -136,7 +137,8 @@ impl Session {
                 Ok((begun, stream)) => {
                     let reply = Reply { id, subscribe: Some(begun), ..Reply::default() };
                     self.outbox.reply(&reply);
-                    self.follow(stream).await
+                    self.follow(stream);
+                    Ok(())
                 }
                 Err(error) => self.refuse(id, internal(error)),
             };
@@ -157,11 +159,10 @@ impl Session {
         }
     }
 
-    pub(super) async fn unsubscribe(&mut self, claims: &Claims, channel: &str) {
+    pub(super) fn unsubscribe(&mut self, claims: &Claims, channel: &str) {
         if channel == wire_name(claims) {
             self.follows_personal = false;
-            // The stream's task ends only with the connection.
-            let _ = self.personal.send(Personal::Leave).await;
+            self.pulse.order(Personal::Leave);
         } else {
             self.outbox.unwatch(channel);
             self.leave(channel);

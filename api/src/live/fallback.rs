@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +25,7 @@ use super::connection::{Reader, Writer, run};
 use super::emulation::Line;
 use super::limits::{EMULATION_BODY_BYTES_MAX, INBOUND_BYTES_MAX};
 use super::origin::Origins;
+use super::outbox::Outbox;
 use super::protocol::disconnected;
 use super::refused;
 use super::schema::EmulationRequest;
@@ -175,9 +177,10 @@ fn begin(live: Arc<LiveState>, headers: &HeaderMap, shape: Shape, first: Bytes) 
     let commands = live.emulation.begin(session.clone());
     let reader = Incoming { first: Some(first), commands, gone: sender.clone() };
     let writer = Outgoing { sender, shape };
-    let (tracked, codec) = (live.connections.clone(), shape.codec());
+    let tracked = live.connections.clone();
+    let outbox = Arc::new(Outbox::new(shape.codec()).of_shard(live.shards.next()));
     tracked.spawn(async move {
-        run(live, codec, Some(session), reader, writer).await;
+        run(live, outbox, Some(session), reader, writer).await;
         drop(seat);
     });
     let body = stream::unfold(messages, |mut messages: mpsc::Receiver<Bytes>| async {
@@ -221,8 +224,18 @@ struct Outgoing {
 }
 
 impl Writer for Outgoing {
-    async fn write(&mut self, message: Bytes) -> bool {
-        self.sender.send(self.shape.wrap(&message)).await.is_ok()
+    async fn write(&mut self, outbox: &Outbox, within: Duration) -> Option<Close> {
+        loop {
+            let message = match outbox.next().await {
+                Ok(message) => self.shape.wrap(&message),
+                Err(close) => return Some(close),
+            };
+            tokio::select! {
+                sent = self.sender.send(message) => sent.ok()?,
+                () = outbox.overflowed() => return Some(Close::Slow),
+                () = tokio::time::sleep(within) => return Some(Close::Slow),
+            }
+        }
     }
 
     async fn close(&mut self, close: Close) {

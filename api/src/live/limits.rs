@@ -9,6 +9,8 @@ pub const INBOUND_BYTES_MAX: usize = 16 * 1_024;
 pub const CHANNELS_MAX: usize = 16;
 /// Commands of one connection per second; as many may come at once.
 pub const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Pings and pongs of WebSocket itself of one connection per second.
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 50;
 /// Errors of one connection before it is closed.
 pub const ERRORS_MAX: u32 = 100;
 /// Connections of one viewer on one node.
@@ -59,6 +61,14 @@ pub const EMULATED_MESSAGES_MAX: usize = 32;
 pub const EMULATION_BODY_BYTES_MAX: usize = 2 * INBOUND_BYTES_MAX + 1_024;
 /// Bytes that a connection reads ahead.
 pub const READ_BUFFER_BYTES: usize = 1_024;
+/// Bytes that the kernel takes for one connection; it doubles them for its own use.
+pub const SEND_BUFFER_BYTES: usize = 32 * 1_024;
+/// A socket takes more once so few bytes wait to be sent.
+pub const UNSENT_BYTES_LOW: u32 = 16 * 1_024;
+/// How long what was sent may stay without an acknowledgement.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Bytes that are read for nothing when a connection is closed from here.
+pub const FAREWELL_BYTES_MAX: usize = 256 * 1_024;
 
 /// What an operator or a test may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Metrics of the sockets.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Open connections.
 pub const CONNECTIONS: &str = "onair_live_connections";
@@ -8,6 +10,8 @@ pub const CONNECTIONS: &str = "onair_live_connections";
 pub const ROOMS: &str = "onair_live_rooms";
 /// Frames written.
 pub const FRAMES: &str = "onair_live_frames_total";
+/// Time to write a change to all watchers of one shard.
+pub const SWEEP: &str = "onair_live_sweep_seconds";
 /// Patches that went out as part of a later frame.
 pub const CONFLATED: &str = "onair_live_conflated_patches_total";
 /// Connections closed, by code.
@@ -35,6 +39,7 @@ pub fn describe() {
     describe_gauge!(CONNECTIONS, "Open connections");
     describe_gauge!(ROOMS, "Rooms that this node follows");
     describe_counter!(FRAMES, "Frames written");
+    describe_histogram!(SWEEP, "Time to write a change to all watchers of one shard");
     describe_counter!(CONFLATED, "Patches that went out as part of a later frame");
     describe_counter!(CLOSED, "Connections closed by this node, by code");
     describe_counter!(SLOW_CLOSED, "Connections closed because they read too slowly");
@@ -63,8 +68,13 @@ pub(super) fn room_closed() {
     gauge!(ROOMS).decrement(1);
 }
 
-pub(super) fn frame() {
-    counter!(FRAMES).increment(1);
+pub(super) fn frames(count: u64) {
+    counter!(FRAMES).increment(count);
+}
+
+pub(super) fn swept(took: Duration, written: u64) {
+    histogram!(SWEEP).record(took.as_secs_f64());
+    frames(written);
 }
 
 pub(super) fn conflated(patches: usize) {

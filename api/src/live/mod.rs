@@ -7,6 +7,8 @@ mod chat;
 mod codec;
 mod codes;
 mod connection;
+#[cfg(feature = "echo")]
+pub mod echo;
 mod emulation;
 mod fallback;
 mod feed;
@@ -20,6 +22,7 @@ mod origin;
 mod outbox;
 mod personal;
 mod protocol;
+mod pulse;
 mod rates;
 mod refusal;
 mod refused;
@@ -27,9 +30,15 @@ mod room;
 mod rules;
 mod schema;
 mod session;
+mod shard;
 mod socket;
+mod times;
 mod token;
+mod unsent;
+mod upgrade;
 mod viewers;
+mod watchers;
+mod wire;
 mod words;
 
 use std::sync::Arc;
@@ -55,6 +64,7 @@ use log::Keeper;
 use origin::Origins;
 use personal::Streams;
 use rates::Rates;
+use shard::Shards;
 use viewers::Viewers;
 
 use crate::ordering::OrderLookup;
@@ -111,6 +121,7 @@ pub struct LiveState {
     emulation: Arc<Emulation>,
     origins: Origins,
     viewers: Viewers,
+    shards: Shards,
     seats: Arc<Semaphore>,
     connections: TaskTracker,
     rooms: TaskTracker,
@@ -122,14 +133,18 @@ impl LiveState {
     /// A node that nobody is connected to.
     pub fn new(parts: LiveParts) -> Arc<Self> {
         let (rooms, rooms_end) = (TaskTracker::new(), CancellationToken::new());
+        let shards = Shards::per_core();
+        for shard in shards.iter() {
+            rooms.spawn(shard.clone().run(rooms_end.clone()));
+        }
         let hub = Hub::new(
             parts.bus.clone(),
             parts.board,
             parts.clock.clone(),
             parts.lookup.reader.clone(),
             (parts.limits, parts.node.clone()),
-            rooms.clone(),
-            rooms_end.clone(),
+            shards.clone(),
+            (rooms.clone(), rooms_end.clone()),
         );
         let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
         rooms.spawn(work.run(rooms_end.clone()));
@@ -150,6 +165,7 @@ impl LiveState {
             emulation,
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
+            shards,
             seats: Arc::new(Semaphore::new(parts.limits.connections)),
             connections: TaskTracker::new(),
             rooms,
@@ -200,5 +216,5 @@ impl LiveState {
 /// The routes of the sockets.
 pub fn router(state: Arc<LiveState>) -> Router {
     let fallback = fallback::routes(state.origins.clone());
-    Router::new().route(PATH, any(socket::upgrade)).merge(fallback).with_state(state)
+    Router::new().route(PATH, any(upgrade::upgrade)).merge(fallback).with_state(state)
 }

@@ -1,6 +1,5 @@
 //! What is answered in place of a socket.
 
-use axum::extract::ws::rejection::WebSocketUpgradeRejection as Rejection;
 use axum::http::{HeaderValue, header};
 
 use super::LiveState;
@@ -11,17 +10,29 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 /// The version of the WebSocket protocol that is spoken.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
+/// Why a request is not upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoUpgrade {
+    /// It comes by a version of HTTP that has no such upgrade.
+    NotHttp1,
+    /// It is no GET.
+    NotGet,
+    /// It asks for no WebSocket, or for another version of it.
+    NotAsked,
+    /// It has no key.
+    NoKey,
+}
+
 /// A request that asks for no socket, or not as it should.
-pub fn not_an_upgrade(rejection: &Rejection) -> Problem {
-    match rejection {
-        Rejection::MethodNotGet(_) => Problem::new(Code::MethodNotAllowed)
+pub fn not_an_upgrade(refusal: NoUpgrade) -> Problem {
+    match refusal {
+        NoUpgrade::NotGet => Problem::new(Code::MethodNotAllowed)
             .header(header::ALLOW, HeaderValue::from_static("GET")),
-        Rejection::WebSocketKeyHeaderMissing(_) => {
-            Problem::new(Code::MalformedRequest).detail(rejection.to_string())
+        NoUpgrade::NoKey => {
+            Problem::new(Code::MalformedRequest).detail("Sec-WebSocket-Key is missing")
         }
-        // HTTP/2 has no such headers
-        Rejection::MethodNotConnect(_) => Problem::new(Code::UpgradeRequired),
-        _ => Problem::new(Code::UpgradeRequired)
+        NoUpgrade::NotHttp1 => Problem::new(Code::UpgradeRequired),
+        NoUpgrade::NotAsked => Problem::new(Code::UpgradeRequired)
             .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
             .header(header::SEC_WEBSOCKET_VERSION, VERSION),
