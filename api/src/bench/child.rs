@@ -48,9 +48,24 @@ impl Process {
         variables: &[(&str, String)],
         pinned: bool,
     ) -> Result<Self, BenchError> {
+        let program = std::env::current_exe()?;
+        Self::start_program(&program, folder, name, arguments, variables, pinned).await
+    }
+
+    /// Starts another program that says where it serves in the same way.
+    ///
+    /// # Errors
+    /// It does not serve in time; the error says what it wrote.
+    pub async fn start_program(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        arguments: &[String],
+        variables: &[(&str, String)],
+        pinned: bool,
+    ) -> Result<Self, BenchError> {
         let (log, ready) =
             (folder.join(format!("{name}.log")), folder.join(format!("{name}.ready")));
-        let program = std::env::current_exe()?;
         let mut command = if pinned && can_pin().await {
             let mut command = Command::new("taskset");
             command.args(["-c", CORE]).arg(program);
