@@ -80,6 +80,8 @@ pub struct Options {
     pub viewers: usize,
     /// Where the references of `fanout` are.
     pub references: PathBuf,
+    /// The onair whose sockets are measured; this one where none is named.
+    pub subject: Option<PathBuf>,
 }
 
 impl Options {

@@ -45,6 +45,9 @@ pub(super) struct Args {
     /// Folder with what fanout is measured beside: see `scripts/bench-references`
     #[arg(long, value_name = "FOLDER", default_value = REFERENCES_DEFAULT)]
     references: PathBuf,
+    /// Measure the sockets of another onair, to compare two (fanout, screen, idle)
+    #[arg(long, value_name = "PROGRAM")]
+    subject: Option<PathBuf>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -66,6 +69,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         connections: args.connections,
         viewers: args.viewers,
         references: args.references,
+        subject: args.subject,
     };
     let say = |text: &str| eprintln!("{text}");
     for measure in bench::run(args.suite, &options, &say).await? {

@@ -38,33 +38,35 @@ pub trait Writer: Send {
     fn close(&mut self, close: Close) -> impl Future<Output = ()> + Send;
 }
 
-/// Runs a connection to its end. `emulated` names it where commands come by another way.
-pub async fn run(
+/// Runs a connection to its end; reader and writer are lent, because a future has room twice for what it
+/// is given. `emulated` names it where commands come by another way.
+pub async fn run<R: Reader, W: Writer>(
     live: Arc<LiveState>,
     outbox: Arc<Outbox>,
     emulated: Option<String>,
-    reader: impl Reader,
-    mut writer: impl Writer,
+    reader: &mut R,
+    writer: &mut W,
 ) {
     metrics::connected();
     let pulse = Arc::new(Pulse::default());
-    let session = Session::new(live.clone(), outbox.clone(), pulse.clone(), emulated);
+    let mut session = Session::new(live.clone(), outbox.clone(), pulse.clone(), emulated);
     let close = tokio::select! {
-        () = read(reader, session, &outbox) => None,
+        () = read(reader, &mut session, &outbox) => None,
         close = writer.write(&outbox, live.limits.write_within) => close,
         () = follow(&pulse, &outbox) => None,
         () = keep_time(&live, &outbox, &pulse) => None,
     };
     if let Some(close) = close {
         metrics::closed(close);
-        let _ = tokio::time::timeout(CLOSE_WITHIN, writer.close(close)).await;
+        let farewell = Box::pin(writer.close(close));
+        let _ = tokio::time::timeout(CLOSE_WITHIN, farewell).await;
     }
     metrics::disconnected();
 }
 
 /// Reads until the other side is gone. A reason to close goes through the outbox, so that the
 /// replies before it are written.
-async fn read(mut reader: impl Reader, mut session: Session, outbox: &Outbox) {
+async fn read(reader: &mut impl Reader, session: &mut Session, outbox: &Outbox) {
     while let Some(message) = reader.read().await {
         let handled = match message {
             // most connections say nothing most of the time: what handling takes is not kept
@@ -106,5 +108,33 @@ async fn follow(pulse: &Pulse, outbox: &Outbox) {
                 outbox.end_personal(&unsubscribed(stream.name(), UNSUBSCRIBED_INSUFFICIENT));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::socket::{Incoming, Outgoing};
+    use super::*;
+
+    /// What a connection keeps while nothing happens, beside its buffers.
+    const FUTURE_BYTES_MAX: usize = 3 * 1_024;
+
+    fn size<A, B, C, D, E, F>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size(
+            |live,
+             outbox,
+             emulated,
+             reader: &'static mut Incoming,
+             writer: &'static mut Outgoing| {
+                run(live, outbox, emulated, reader, writer)
+            },
+        );
+        let bytes = bytes + size_of::<Incoming>();
+        assert!(bytes <= FUTURE_BYTES_MAX, "{bytes} bytes");
     }
 }

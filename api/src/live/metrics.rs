@@ -6,6 +6,8 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 
 /// Open connections.
 pub const CONNECTIONS: &str = "onair_live_connections";
+/// Connections that were refused before the upgrade, by reason.
+pub const REFUSED: &str = "onair_live_refused_connections_total";
 /// Rooms that this node follows.
 pub const ROOMS: &str = "onair_live_rooms";
 /// Frames written.
@@ -37,6 +39,7 @@ pub const CALLS_REFUSED: &str = "onair_live_refused_calls_total";
 /// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS, "Open connections");
+    describe_counter!(REFUSED, "Connections refused before the upgrade, by reason");
     describe_gauge!(ROOMS, "Rooms that this node follows");
     describe_counter!(FRAMES, "Frames written");
     describe_histogram!(SWEEP, "Time to write a change to all watchers of one shard");
@@ -58,6 +61,10 @@ pub(super) fn connected() {
 
 pub(super) fn disconnected() {
     gauge!(CONNECTIONS).decrement(1);
+}
+
+pub(super) fn refused(reason: &'static str) {
+    counter!(REFUSED, "reason" => reason).increment(1);
 }
 
 pub(super) fn room_opened() {

@@ -7,6 +7,7 @@ mod chat;
 mod codec;
 mod codes;
 mod connection;
+mod doors;
 #[cfg(feature = "echo")]
 pub mod echo;
 mod emulation;
@@ -49,7 +50,7 @@ use axum::routing::any;
 use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +59,7 @@ pub use fallback::{EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH};
 pub use limits::*;
 pub use token::{Claims, TokenError, TokenVerifier};
 
+use doors::Doors;
 use emulation::Emulation;
 use hub::Hub;
 use log::Keeper;
@@ -67,6 +69,7 @@ use rates::Rates;
 use shard::Shards;
 use viewers::Viewers;
 
+use crate::extract::address::Proxies;
 use crate::ordering::OrderLookup;
 
 /// The path of the socket.
@@ -95,6 +98,8 @@ pub struct LiveParts {
     pub pseudonyms: PseudonymKey,
     /// The pages that may connect, beside the node's own.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose forwarding headers count; without one, addresses have no limits.
+    pub trusted_proxies: Vec<IpNet>,
     /// Orders, also those that the log has not decided.
     pub lookup: OrderLookup,
     /// What was said.
@@ -122,7 +127,7 @@ pub struct LiveState {
     origins: Origins,
     viewers: Viewers,
     shards: Shards,
-    seats: Arc<Semaphore>,
+    doors: Doors,
     connections: TaskTracker,
     rooms: TaskTracker,
     rooms_end: CancellationToken,
@@ -166,7 +171,7 @@ impl LiveState {
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
             shards,
-            seats: Arc::new(Semaphore::new(parts.limits.connections)),
+            doors: Doors::new(&parts.limits, Proxies::new(parts.trusted_proxies)),
             connections: TaskTracker::new(),
             rooms,
             rooms_end,
@@ -179,14 +184,6 @@ impl LiveState {
         self.emulation.node()
     }
 
-    /// A place for one more connection.
-    fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        if self.draining.is_cancelled() {
-            return None;
-        }
-        self.seats.clone().try_acquire_owned().ok()
-    }
-
     /// Over how long the connections are closed.
     fn drain_spread(&self) -> Duration {
         let slices = u32::try_from(self.connections.len() / DRAIN_SLICE).unwrap_or(u32::MAX);
@@ -196,6 +193,7 @@ impl LiveState {
     /// Closes every connection with 3001, in slices, and refuses new ones with 503; returns when
     /// all are gone, or after the limit.
     pub async fn drain(&self) {
+        self.doors.shut();
         self.draining.cancel();
         self.connections.close();
         let within = self.limits.drain_within.saturating_add(DRAIN_SLICE_EVERY);

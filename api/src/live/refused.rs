@@ -2,11 +2,9 @@
 
 use axum::http::{HeaderValue, header};
 
-use super::LiveState;
+use super::doors::Shut;
 use crate::problem::{Code, Problem};
 
-/// Seconds after which a refused client is to try again.
-const RETRY_AFTER_SECONDS: u32 = 2;
 /// The version of the WebSocket protocol that is spoken.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
@@ -44,12 +42,18 @@ pub fn foreign_origin() -> Problem {
     Problem::new(Code::OriginNotAllowed)
 }
 
-/// The node is full, or goes away.
-pub fn no_seat(live: &LiveState) -> Problem {
-    let problem = if live.draining.is_cancelled() {
-        Problem::new(Code::ShuttingDown)
-    } else {
-        Problem::new(Code::Unavailable).detail("this node has no room for another connection")
+/// The doors are shut.
+pub fn shut(shut: Shut) -> Problem {
+    let problem = match shut {
+        Shut::Draining => Problem::new(Code::ShuttingDown),
+        Shut::Full => unavailable("this node has no room for another connection"),
+        Shut::TooFast(_) => unavailable("too many connect to this node at once"),
+        Shut::AddressFull => unavailable("this address has too many connections"),
+        Shut::AddressTooFast(_) => unavailable("too many connect from this address at once"),
     };
-    problem.retry_after(RETRY_AFTER_SECONDS)
+    problem.retry_after(shut.retry_after())
+}
+
+fn unavailable(detail: &str) -> Problem {
+    Problem::new(Code::Unavailable).detail(detail)
 }

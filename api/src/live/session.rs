@@ -48,7 +48,8 @@ pub struct Session {
     /// What names the connection where commands come by another way.
     emulated: Option<String>,
     member: Option<Member>,
-    pub(super) feeds: BTreeMap<String, Feed>,
+    /// What it watches of rooms: a few at most.
+    pub(super) feeds: Vec<Feed>,
     pub(super) follows_personal: bool,
     commands: DefaultDirectRateLimiter,
     errors: u32,
@@ -70,7 +71,7 @@ impl Session {
             client,
             emulated,
             member: None,
-            feeds: BTreeMap::new(),
+            feeds: Vec::new(),
             follows_personal: false,
             commands: RateLimiter::direct(Quota::per_second(COMMANDS_PER_SECOND)),
             errors: 0,
@@ -265,7 +266,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for feed in self.feeds.values() {
+        for feed in &self.feeds {
             feed.leave(&self.outbox);
         }
     }

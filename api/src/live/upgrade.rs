@@ -44,7 +44,11 @@ pub async fn upgrade(
     if !live.origins.admits(request.headers()) {
         return refused::foreign_origin().into_response();
     }
-    let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
+    let address = live.doors.address(request.extensions(), request.headers());
+    let seat = match live.doors.enter(address) {
+        Ok(seat) => seat,
+        Err(shut) => return refused::shut(shut).into_response(),
+    };
     let protocol = protocol(request.headers());
     let is_protobuf =
         protocol.map_or_else(|| asks_for_protobuf(query.as_deref()), |name| name == PROTOBUF);
@@ -76,9 +80,11 @@ pub(super) fn switching(accepted: HeaderValue, protocol: Option<&'static str>) -
 async fn serve(live: Arc<LiveState>, upgraded: Upgraded, codec: Codec) {
     let Some((socket, head)) = take_over(upgraded) else { return };
     let outbox = Arc::new(Outbox::new(codec).on(socket).of_shard(live.shards.next()));
-    let reader = Incoming::new(outbox.clone(), &head, INBOUND_BYTES_MAX);
-    let writer = Outgoing::new(outbox.clone());
-    Box::pin(run(live, outbox, None, reader, writer)).await;
+    let mut reader = Incoming::new(outbox.clone(), &head, INBOUND_BYTES_MAX);
+    // a part, though empty, of all that hyper had room for
+    drop(head);
+    let mut writer = Outgoing::new(outbox.clone());
+    Box::pin(run(live, outbox, None, &mut reader, &mut writer)).await;
 }
 
 /// The socket under the connection, and what of it was read already.

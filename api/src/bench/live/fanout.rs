@@ -40,6 +40,8 @@ struct Load {
 struct Turn {
     one: Load,
     many: Load,
+    /// Viewers that the server closed.
+    gone: f64,
 }
 
 /// Measures onair beside Bun, and beside centrifuge where that was built.
@@ -77,9 +79,15 @@ async fn measure(kind: Kind, folder: &Folder, options: &Options) -> Result<Turn,
     tokio::time::sleep(SETTLED_AFTER).await;
     let one = load(&server, &crowd, options, 1).await?;
     let many = load(&server, &crowd, options, MANY).await?;
-    crowd.leave().await?;
+    // a reference that closes whoever it thinks too slow is told of beside its figures
+    let gone = figure(u64::try_from(crowd.gone()).unwrap_or(u64::MAX));
+    if kind == Kind::Onair {
+        crowd.leave_whole().await?;
+    } else {
+        crowd.leave().await;
+    }
     server.end().await?;
-    Ok(Turn { one, many })
+    Ok(Turn { one, many, gone })
 }
 
 async fn load(
@@ -184,6 +192,7 @@ fn beside(
             (format!("reference_{name}"), of(theirs, look)),
         ]
     };
+    let gone = median(theirs.iter().map(|turn| turn.gone));
     Measure {
         bench,
         unit: "µs/message",
@@ -197,6 +206,9 @@ fn beside(
             both("p99_ms", |load| load.p99_millis),
             both("cpu_share", |load| load.cpu_share),
         ]
-        .concat(),
+        .into_iter()
+        .flatten()
+        .chain([("reference_closed_viewers".to_owned(), gone)])
+        .collect(),
     }
 }

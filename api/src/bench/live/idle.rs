@@ -20,6 +20,17 @@ const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// Shorter than a ping and its answer take, a look sees none of them.
 const LOOK_MIN: Duration = Duration::from_secs(30);
 
+/// How long a server without viewers is looked at.
+const EMPTY_LOOK: Duration = Duration::from_secs(10);
+
+/// The share of a core that a process takes for a while.
+async fn busy(pid: u32, time: Duration) -> f64 {
+    let before = cpu::of_process(pid).unwrap_or_default();
+    tokio::time::sleep(time).await;
+    let spent = cpu::of_process(pid).unwrap_or_default().saturating_sub(before);
+    spent.as_secs_f64() / time.as_secs_f64()
+}
+
 /// Memory as the kernel counts it, in KB.
 #[derive(Debug, Clone, Copy)]
 struct Memory {
@@ -57,7 +68,8 @@ pub(in crate::bench) async fn run(
         let server = Server::start(Kind::Onair, &folder, options, true).await?;
         let look =
             || Memory::of(server.pid()).ok_or_else(|| BenchError::Failed("no /proc".to_owned()));
-        let empty = look()?;
+        tokio::time::sleep(SETTLED_AFTER).await;
+        let (empty, alone) = (look()?, busy(server.pid(), EMPTY_LOOK).await);
         let mut hellos = server.hellos(options.viewers)?;
         for hello in &mut hellos {
             hello.replies = true;
@@ -69,11 +81,8 @@ pub(in crate::bench) async fn run(
         user = (full.of_process - empty.of_process) / viewers;
         // both ends of each connection are on this machine
         kernel = (full.slab - empty.slab) / viewers / 2.0;
-        let before = cpu::of_process(server.pid()).unwrap_or_default();
-        let time = options.round.max(LOOK_MIN);
-        tokio::time::sleep(time).await;
-        let spent = cpu::of_process(server.pid()).unwrap_or_default().saturating_sub(before);
-        let cpu_share = spent.as_secs_f64() / time.as_secs_f64();
+        // what the roles do without any viewer is not the viewers'
+        let cpu_share = busy(server.pid(), options.round.max(LOOK_MIN)).await - alone;
         let storm = storm::run(&server, crowd, &hellos).await?;
         say(&format!(
             "round {round}: {user:.2} KB and {kernel:.2} KB of the kernel each, {:.2} % of a core, \

@@ -59,7 +59,7 @@ pub(in crate::bench) async fn run(
         medians.push(median);
         frames.push(each);
         seen.push(figure(sold) / options.round.as_secs_f64());
-        crowd.leave().await?;
+        crowd.leave_whole().await?;
         server.end().await?;
     }
     Ok(vec![Measure {

@@ -75,7 +75,7 @@ impl Server {
         pinned: bool,
     ) -> Result<Self, BenchError> {
         let process = match kind.program(options) {
-            None => onair(folder.path(), pinned).await?,
+            None => onair(folder.path(), options, pinned).await?,
             Some((program, script)) => {
                 let script: Vec<String> =
                     script.iter().map(|path| path.to_string_lossy().into_owned()).collect();
@@ -149,7 +149,8 @@ pub(super) fn viewer(number: usize) -> String {
     format!("viewer-{number}")
 }
 
-async fn onair(folder: &Path, pinned: bool) -> Result<Process, BenchError> {
+async fn onair(folder: &Path, options: &Options, pinned: bool) -> Result<Process, BenchError> {
+    let program = options.subject.clone().map_or_else(std::env::current_exe, Ok)?;
     // a file of its own for each process
     let run = format!("onair-{}", std::fs::read_dir(folder)?.count());
     let file = folder.join(format!("{run}.db"));
@@ -162,7 +163,7 @@ async fn onair(folder: &Path, pinned: bool) -> Result<Process, BenchError> {
         ("ONAIR_AUTH_HS256_SECRET_FILE", folder.join("secret").to_string_lossy().into_owned()),
         ("ONAIR_LOG", "warn".to_owned()),
     ];
-    Process::start(folder, &run, &arguments, &variables, pinned).await
+    Process::start_program(&program, folder, &run, &arguments, &variables, pinned).await
 }
 
 impl Show {

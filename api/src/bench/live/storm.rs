@@ -21,11 +21,11 @@ pub(super) async fn run(
         hellos.iter().zip(replies).map(|(hello, reply)| after(hello, &reply?)).collect();
     let again = again.ok_or_else(|| BenchError::Failed("a viewer had no reply".to_owned()))?;
     let began = Instant::now();
-    crowd.leave().await?;
+    crowd.leave_whole().await?;
     let crowd = Crowd::connect(server.address, again).await?;
     let took = began.elapsed().as_secs_f64();
     let lost = crowd.replies().iter().flatten().filter(|reply| !is_recovered(reply)).count();
-    crowd.leave().await?;
+    crowd.leave_whole().await?;
     match lost {
         0 => Ok(took),
         lost => Err(BenchError::Failed(format!("{lost} viewers were not recovered"))),
