@@ -7,6 +7,7 @@ mod accept;
 mod child;
 mod cpu;
 mod errors;
+mod live;
 mod load;
 mod measure;
 mod reference;
@@ -18,6 +19,7 @@ mod stage;
 mod verify;
 mod writer;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use errors::BenchError;
@@ -33,6 +35,11 @@ pub const ORDERS_DEFAULT: usize = 20_000;
 /// Connections that load comes over where nothing else is asked for.
 pub const CONNECTIONS_DEFAULT: usize = 64;
 
+/// Viewers where nothing else is asked for.
+pub const VIEWERS_DEFAULT: usize = 10_000;
+/// Where the references of `fanout` are where nothing else is asked for.
+pub const REFERENCES_DEFAULT: &str = "tests/bench";
+
 /// Which benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Suite {
@@ -44,6 +51,12 @@ pub enum Suite {
     Writer,
     /// Events per second of the verification, on PostgreSQL.
     Verify,
+    /// CPU per message that goes to every viewer, of a server on one core.
+    Fanout,
+    /// Time from an accepted order to the viewers' screens, of one process with all roles.
+    Screen,
+    /// Memory and CPU of viewers that are told nothing, and a storm of reconnects.
+    Idle,
 }
 
 /// What to measure on, and how long.
@@ -63,6 +76,12 @@ pub struct Options {
     pub orders: usize,
     /// Connections that load comes over.
     pub connections: usize,
+    /// Viewers.
+    pub viewers: usize,
+    /// Where the references of `fanout` are.
+    pub references: PathBuf,
+    /// The onair whose sockets are measured; this one where none is named.
+    pub subject: Option<PathBuf>,
 }
 
 impl Options {
@@ -90,5 +109,8 @@ pub async fn run(
         Suite::Soldout => soldout::run(options, say).await,
         Suite::Writer => writer::run(options, say).await,
         Suite::Verify => verify::run(options, say).await,
+        Suite::Fanout => live::fanout(options, say).await,
+        Suite::Screen => live::screen(options, say).await,
+        Suite::Idle => live::idle(options, say).await,
     }
 }
