@@ -4,5 +4,6 @@ mod exports;
 mod moments;
 mod orders;
 mod program;
+mod rebuild;
 mod seals;
 mod show;

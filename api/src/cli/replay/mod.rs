@@ -8,10 +8,12 @@ mod progress;
 mod rebuild;
 mod receipt;
 mod seals;
+mod slots;
 mod source;
 mod verify;
 
 use clap::Subcommand;
+use projections::rebuild::Model;
 use serde::Serialize;
 
 use super::{CliError, Verdict};
@@ -49,11 +51,18 @@ enum Tool {
         #[command(subcommand)]
         name: Rebuild,
     },
+    Compare(slots::CompareArgs),
+    Swap(slots::SwapArgs),
+    Rollback(slots::RollbackArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum Rebuild {
     Stock(rebuild::StockArgs),
+    #[command(name = "order_book")]
+    OrderBook(slots::RebuildArgs),
+    #[command(name = "sales_board")]
+    SalesBoard(slots::RebuildArgs),
 }
 
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
@@ -72,6 +81,15 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Witness(args) => seals::witness(args).await,
         Tool::Receipt(args) => receipt::receipt(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
+        Tool::Rebuild { name: Rebuild::OrderBook(args) } => {
+            slots::rebuild(args, Model::OrderBook).await
+        }
+        Tool::Rebuild { name: Rebuild::SalesBoard(args) } => {
+            slots::rebuild(args, Model::SalesBoard).await
+        }
+        Tool::Compare(args) => slots::compare(args).await,
+        Tool::Swap(args) => slots::swap(args).await,
+        Tool::Rollback(args) => slots::rollback(args).await,
     }
 }
 
