@@ -3,7 +3,7 @@
 mod exports;
 mod moments;
 mod orders;
-mod program;
+pub mod program;
 mod rebuild;
 mod seals;
 mod show;

@@ -12,6 +12,7 @@ use commands::store::{self, StoreOptions};
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     Clock, CommandConsumer, CommandLog, EventPublisher, EventReader, EventStore, Ids, PortError,
+    RowReader,
 };
 use projections::consumer::by_position::ReadModel;
 use projections::consumer::{self, KafkaEventLog};
@@ -40,6 +41,7 @@ pub(super) async fn parts(
     (tasks, stores): (&TaskTracker, &TaskTracker),
 ) -> Result<Parts, StartError> {
     let (store, reader) = open_store(config, &clock, stores).await?;
+    let rows = open_rows(config, &clock, stores).await?;
     let models = read_model::open(&urls.database).await?;
     let topics = Topics::prefixed(&config.kafka.topic_prefix);
     let producer = ProducerSettings::default();
@@ -67,6 +69,7 @@ pub(super) async fn parts(
             consumer::GroupProtocol::default(),
         )),
         reader: Arc::clone(&reader),
+        rows,
         store,
         log,
         gate,
@@ -113,6 +116,19 @@ async fn open_store(
     } else {
         Ok((None, store::open_reader(&config.database, &options).await?))
     }
+}
+
+/// Auditors ask seldom: a connection each for the bytes and for the seals.
+const ROW_READERS: u32 = 2;
+
+async fn open_rows(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    stores: &TaskTracker,
+) -> Result<Arc<dyn RowReader>, StartError> {
+    let clock = Arc::clone(clock);
+    let options = StoreOptions { clock, readers: ROW_READERS, tasks: stores.clone() };
+    Ok(store::open_audit(&config.database, &options).await?.rows)
 }
 
 fn kafka(config: &Config, urls: &ClusterUrls, topics: &Topics) -> Result<Kafka, StartError> {
