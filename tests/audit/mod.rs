@@ -5,5 +5,6 @@ mod moments;
 mod orders;
 pub mod program;
 mod rebuild;
+mod reconcile;
 mod seals;
 mod show;

@@ -27,7 +27,7 @@ async fn reader_of(url: &str) -> Arc<dyn EventReader> {
 }
 
 /// The live read models, as far as the log goes.
-async fn follow(url: &str) -> read_model::ReadModels {
+pub async fn follow(url: &str) -> read_model::ReadModels {
     let (reader, models) = (reader_of(url).await, read_model::open(url).await.expect("opens"));
     let log = reader.read(Position::START, 1_000_000).await.expect("reads");
     models.orders.apply(&log).await.expect("applies");
@@ -35,7 +35,7 @@ async fn follow(url: &str) -> read_model::ReadModels {
     models
 }
 
-async fn sql(url: &str, statement: &str) {
+pub async fn sql(url: &str, statement: &str) {
     if url.starts_with("sqlite") {
         let pool = sqlx::SqlitePool::connect(url).await.expect("connects");
         pool.execute(statement).await.expect("runs");

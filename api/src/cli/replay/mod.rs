@@ -1,16 +1,20 @@
 //! `onair replay`: audits, and what is built again from the log.
 
 mod export;
+mod fairness;
 mod import;
 mod moments;
 mod orders;
 mod progress;
 mod rebuild;
 mod receipt;
+mod reconcile;
 mod seals;
 mod slots;
 mod source;
+mod upcasters;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 use projections::rebuild::Model;
@@ -51,6 +55,10 @@ enum Tool {
         #[command(subcommand)]
         name: Rebuild,
     },
+    Reconcile(reconcile::ReconcileArgs),
+    Fairness(fairness::FairnessArgs),
+    Upcasters(upcasters::UpcastersArgs),
+    Watch(watch::WatchArgs),
     Compare(slots::CompareArgs),
     Swap(slots::SwapArgs),
     Rollback(slots::RollbackArgs),
@@ -87,6 +95,10 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Rebuild { name: Rebuild::SalesBoard(args) } => {
             slots::rebuild(args, Model::SalesBoard).await
         }
+        Tool::Reconcile(args) => reconcile::reconcile(args).await,
+        Tool::Fairness(args) => fairness::fairness(args).await,
+        Tool::Upcasters(args) => upcasters::upcasters(args).await,
+        Tool::Watch(args) => watch::watch(args).await,
         Tool::Compare(args) => slots::compare(args).await,
         Tool::Swap(args) => slots::swap(args).await,
         Tool::Rollback(args) => slots::rollback(args).await,

@@ -106,9 +106,9 @@ pub(super) fn jobs(text: &str) -> Result<usize, String> {
     if (1..=JOBS_MAX).contains(&jobs) { Ok(jobs) } else { Err(format!("1 to {JOBS_MAX}")) }
 }
 
-type Opened = (Box<dyn Tables>, Arc<dyn EventReader>);
+pub(super) type Opened = (Box<dyn Tables>, Arc<dyn EventReader>);
 
-async fn open(settings: &SettingArgs, model: Model) -> Result<Opened, CliError> {
+pub(super) async fn open(settings: &SettingArgs, model: Model) -> Result<Opened, CliError> {
     let config = config::load(&settings.flags())?;
     if source::export_path(&config.database).is_some() {
         return Err(CliError::usage("an exported file has no read models: name a store"));
@@ -118,7 +118,7 @@ async fn open(settings: &SettingArgs, model: Model) -> Result<Opened, CliError> 
     Ok((tables, reader))
 }
 
-fn refused(error: RebuildError) -> CliError {
+pub(super) fn refused(error: RebuildError) -> CliError {
     match error {
         error @ (RebuildError::Missing { .. } | RebuildError::Stopped(_)) => CliError::usage(error),
         RebuildError::Port(error) => source::unreachable_port(error),
@@ -186,7 +186,7 @@ pub(super) async fn compare(args: CompareArgs) -> Result<Verdict, CliError> {
     Ok(if found.equal { Verdict::Good } else { Verdict::Bad })
 }
 
-fn render(found: &Compared) -> String {
+pub(super) fn render(found: &Compared) -> String {
     let mut lines = vec![format!("{} at position {}", found.model, found.position)];
     for (side, name) in [(&found.live, "live  "), (&found.other, "shadow")] {
         lines.push(format!("  {name} {} rows, checksum {}", side.rows, side.checksum));
