@@ -9,6 +9,7 @@ mod cpu;
 mod errors;
 mod load;
 mod measure;
+mod rebuild;
 mod reference;
 mod request;
 mod scene;
@@ -44,6 +45,12 @@ pub enum Suite {
     Writer,
     /// Events per second of the verification, on PostgreSQL.
     Verify,
+    /// Rows per second of a read model that is built again, on PostgreSQL.
+    Rebuild,
+    /// Events per second of the export, on PostgreSQL.
+    Export,
+    /// Events per second of the history through changed rules, on PostgreSQL.
+    Whatif,
 }
 
 /// What to measure on, and how long.
@@ -90,5 +97,8 @@ pub async fn run(
         Suite::Soldout => soldout::run(options, say).await,
         Suite::Writer => writer::run(options, say).await,
         Suite::Verify => verify::run(options, say).await,
+        Suite::Rebuild => rebuild::run(options, say).await,
+        Suite::Export => rebuild::reading(options, say, rebuild::Reading::Export).await,
+        Suite::Whatif => rebuild::reading(options, say, rebuild::Reading::WhatIf).await,
     }
 }

@@ -148,5 +148,6 @@ fn kafka(config: &Config, urls: &ClusterUrls, topics: &Topics) -> Result<Kafka, 
         let protocol = GroupProtocol::default();
         Ok(Box::new(KafkaCommandConsumer::join(&brokers, &topic, &group, protocol)?))
     };
-    Ok(Kafka { join: Box::new(join), parked, publisher })
+    let witness = (urls.kafka.clone(), topics.witness.clone());
+    Ok(Kafka { join: Box::new(join), parked, publisher, witness })
 }

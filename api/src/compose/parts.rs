@@ -46,4 +46,6 @@ pub(super) struct Kafka {
     pub join: Box<dyn Fn() -> Result<Box<dyn CommandConsumer>, PortError> + Send + Sync>,
     pub parked: Option<Arc<dyn ParkedPublisher>>,
     pub publisher: Option<Arc<dyn EventPublisher>>,
+    /// The topic of witnesses, with its brokers.
+    pub witness: (String, String),
 }

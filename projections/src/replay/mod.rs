@@ -9,6 +9,7 @@
 mod at;
 mod bisect;
 mod books;
+mod evidence;
 pub mod export;
 mod fairness;
 mod gate_check;
@@ -26,6 +27,7 @@ mod trace;
 mod upcasters;
 mod verify;
 mod watch;
+mod whatif;
 mod why;
 mod why_words;
 mod witness;
@@ -36,6 +38,7 @@ pub use books::{
     BOOK_ENTRIES_MAX, BookDifference, BookEntry, BooksChecked, BooksError, Settlement, Standing,
     check_books, read_books, render_books,
 };
+pub use evidence::{Evidence, EvidenceError, EvidenceSource, write_evidence};
 pub use fairness::{
     ADMISSIONS_MAX, Fairness, NodeSkew, OVERTAKINGS_KEPT_MAX, Overtaking, fairness, render_fairness,
 };
@@ -59,6 +62,10 @@ pub use trace::{
 pub use upcasters::{Linted, StoredVersion, lint, render_linted};
 pub use verify::{PAGE_EVENTS, Progress, VIOLATIONS_KEPT_MAX, VerifyOptions, verify};
 pub use watch::{HOLDS_COUNTED_MAX, LOOK_HEADING, Look, Watch, render_look};
+pub use whatif::{
+    APPROVED_PERCENT, CHANGED_KEPT_MAX, ChangedOrder, HOLD_SECONDS_MAX, LIMIT_MAX, Outcome, Rules,
+    Setting, SpotlightWhatIf, Totals, WhatIf, render_what_if, what_if,
+};
 pub use why::{BEFORE_MAX, VIEWER_ORDERS_MAX, Why, WhyViewer, why, why_viewer};
 pub use why_words::{Language, render_why, render_why_viewer};
 pub use witness::{Witness, WitnessError, read_witness, write_witness};

@@ -15,6 +15,7 @@ mod source;
 mod upcasters;
 mod verify;
 mod watch;
+mod whatif;
 
 use clap::Subcommand;
 use projections::rebuild::Model;
@@ -57,6 +58,7 @@ enum Tool {
     },
     Reconcile(reconcile::ReconcileArgs),
     Fairness(fairness::FairnessArgs),
+    Whatif(whatif::WhatIfArgs),
     Upcasters(upcasters::UpcastersArgs),
     Watch(watch::WatchArgs),
     Compare(slots::CompareArgs),
@@ -96,6 +98,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
             slots::rebuild(args, Model::SalesBoard).await
         }
         Tool::Reconcile(args) => reconcile::reconcile(args).await,
+        Tool::Whatif(args) => whatif::whatif(args).await,
         Tool::Fairness(args) => fairness::fairness(args).await,
         Tool::Upcasters(args) => upcasters::upcasters(args).await,
         Tool::Watch(args) => watch::watch(args).await,
