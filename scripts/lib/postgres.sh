@@ -78,7 +78,7 @@ port = $(port_of postgres)
 # the path of a socket has a limit that a long folder breaks
 unix_socket_directories = ''
 max_connections = 200
-fsync = on
+fsync = ${ONAIR_SERVICES_SYNC:-on}
 synchronous_commit = on
 full_page_writes = on
 max_wal_size = 2GB

@@ -27,6 +27,8 @@ redis_prepare() {
 }
 
 redis_configure() {
+    local sync=everysec
+    [[ ${ONAIR_SERVICES_SYNC:-on} == on ]] || sync=no
     cat <<END
 bind 127.0.0.1
 port $(port_of "$1")
@@ -34,6 +36,7 @@ dir $(redis_quote "$(service_folder "$1")/data")
 daemonize no
 save ""
 appendonly ${ONAIR_SERVICES_REDIS_APPENDONLY:-yes}
+appendfsync $sync
 maxmemory-policy noeviction
 # fault tests pause and reload it
 enable-debug-command local

@@ -26,6 +26,8 @@ const OFFICIAL_EVERY: usize = 10;
 /// Every so many payments fail.
 const FAILS_EVERY: usize = 10;
 
+/// How long the group may take to share the partitions out: some heartbeats.
+const SHARED_WITHIN: Duration = Duration::from_secs(60);
 /// How long a node may answer from a sold-out verdict, with room for a busy machine.
 const REPEAT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,6 +46,23 @@ async fn owner(pool: &PgPool, spotlight: &str) -> String {
     .await
     .expect("the spotlight has an event")
     .get(0)
+}
+
+/// Waits until the group has given each of the two writers a share of the partitions: the first
+/// to join owns them all until its next heartbeat.
+async fn both_writers_own(pool: &PgPool) {
+    let until = Instant::now() + SHARED_WITHIN;
+    loop {
+        let owners: i64 = sqlx::query_scalar("SELECT count(DISTINCT owner) FROM ingest_offsets")
+            .fetch_one(pool)
+            .await
+            .expect("counts the owners");
+        if owners == 2 {
+            return;
+        }
+        assert!(Instant::now() < until, "{owners} of two writers own partitions");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn method(n: usize) -> &'static str {
@@ -106,6 +125,7 @@ async fn two_thousand_viewers_press_on_a_hundred_units() {
     let mut cluster = Cluster::start(&servers, 3, 2).await;
     let shop = Shop::new("acme", &cluster.secret);
     let pool = PgPool::connect(&servers.database).await.expect("connects");
+    both_writers_own(&pool).await;
     let broadcast = shop.live_broadcast(&cluster.url(0)).await;
     let first = shop.spotlight(&cluster.url(0), &broadcast, &[("lamp", UNITS)], json!({})).await;
     let skus = [("red", UNITS_EACH), ("green", UNITS_EACH), ("blue", UNITS_EACH)];

@@ -168,14 +168,16 @@ impl Shop {
         self.call(Method::POST, &format!("{base}/v1/orders"), &token, Some(key), Some(body)).await
     }
 
-    /// One order; the same key again where the connection was cut, as a client should.
+    /// One order; the same key again where the connection was cut or the answer says so, as a
+    /// client should that must know what became of its press.
     pub async fn order_again(&self, base: &str, viewer: &str, key: &str, body: &Value) -> Answer {
         let until = Instant::now() + ANSWERED_WITHIN;
         loop {
             match self.order(base, viewer, key, body).await {
-                Ok(answer) => return answer,
-                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+                Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => return answer,
+                other => assert!(Instant::now() < until, "{other:?}"),
             }
+            tokio::time::sleep(ASKS_AGAIN_AFTER).await;
         }
     }
 

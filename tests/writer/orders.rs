@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use commands::faults::{Action, INTAKE_AFTER_TAKE};
 use commands::intake::{
-    ACK_BOUND, PlaceRefusal, REDRIVE_AFTER, Receipt, ReceiptSigner, SOLD_OUT_STALENESS, VOID_AFTER,
-    verify_receipt,
+    ACK_BOUND, PlaceRefusal, REDRIVE_AFTER, Receipt, ReceiptSigner, SOLD_OUT_RENEWAL,
+    SOLD_OUT_STALENESS, VOID_AFTER, verify_receipt,
 };
 use domain::command::{Command, CommandRecord};
 use domain::ids::SellerId;
@@ -122,6 +122,29 @@ async fn sold_out_is_said_by_the_node_but_never_to_a_winner() {
     assert!(again.replayed);
     rig.pass(SOLD_OUT_STALENESS * 2).await;
     assert!(sold_out(loser("dan").await), "by a gate that was rebuilt");
+}
+
+#[tokio::test]
+async fn one_order_has_the_verdict_renewed_while_the_others_are_refused_by_it() {
+    let rig = Rig::selling(1).await;
+    rig.place(request("ana", "k", 1, "none")).await.expect("promised");
+    let sold_out = |outcome| matches!(outcome, Err(PlaceRefusal::SoldOut { .. }));
+    assert!(sold_out(rig.place(request("bob", "k", 1, "none")).await));
+    let known = |name: &str| {
+        let late = request(name, "k", 1, "none");
+        let what = (late.spotlight, late.offer_version, &late.lines);
+        rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what).is_some()
+    };
+    let just_over = SOLD_OUT_RENEWAL + Duration::from_millis(1);
+    rig.pass(just_over).await;
+    assert!(sold_out(rig.place(request("cat", "k", 1, "none")).await), "by the gate");
+    rig.pass(SOLD_OUT_RENEWAL).await;
+    assert!(known("dan"), "by the verdict that has replaced the first, and is young");
+    rig.pass(just_over - SOLD_OUT_RENEWAL).await;
+    assert!(!known("eve"), "the first one goes to the gate");
+    assert!(known("fay"), "the next one need not");
+    rig.pass(SOLD_OUT_STALENESS).await;
+    assert!(!known("gus") && !known("hal"), "nobody is refused by one that is too old");
 }
 
 #[tokio::test]

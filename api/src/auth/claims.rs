@@ -4,7 +4,7 @@ use domain::actor::Role;
 use domain::ids::{SellerId, ViewerId};
 use serde::{Deserialize, Serialize};
 
-use super::{AUDIENCE, DEFAULT_SELLER, NAME_MAX_CHARS, TokenError};
+use super::{AUDIENCE, DEFAULT_SELLER, LEEWAY_SECONDS, NAME_MAX_CHARS, TokenError};
 use crate::extract::Caller;
 
 /// What a token says. The audience is checked by the verifier, which also takes a list of them.
@@ -25,6 +25,36 @@ pub struct Claims {
     /// For whom; `onair`.
     #[serde(default = "audience", deserialize_with = "ignored_audience")]
     pub aud: String,
+}
+
+/// The claims of a token as most have them: times in whole seconds, one audience.
+#[derive(Deserialize)]
+pub(super) struct PlainClaims<'a> {
+    sub: &'a str,
+    name: Option<String>,
+    role: &'a str,
+    seller: Option<&'a str>,
+    exp: i64,
+    nbf: Option<i64>,
+    aud: &'a str,
+}
+
+impl PlainClaims<'_> {
+    /// Whether the token is meant for onair, and valid at this second since 1970.
+    pub(super) fn in_time(&self, now: u64) -> bool {
+        let clock = |seconds: Option<u64>| seconds.and_then(|seconds| i64::try_from(seconds).ok());
+        let (Some(earliest), Some(latest)) =
+            (clock(now.checked_sub(LEEWAY_SECONDS)), clock(now.checked_add(LEEWAY_SECONDS)))
+        else {
+            return false;
+        };
+        self.aud == AUDIENCE && self.exp >= earliest && self.nbf.is_none_or(|nbf| nbf <= latest)
+    }
+
+    /// As [`Claims::caller`].
+    pub(super) fn caller(self) -> Result<Caller, TokenError> {
+        caller(self.sub, self.name, self.role, self.seller, self.exp)
+    }
 }
 
 fn audience() -> String {
@@ -67,17 +97,24 @@ impl Claims {
     /// # Errors
     /// [`TokenError::Invalid`] where a claim is out of bounds.
     pub fn caller(self) -> Result<Caller, TokenError> {
-        let role = role_of(&self.role).ok_or(TokenError::Invalid("has no known role"))?;
-        let subject =
-            ViewerId::try_new(self.sub).map_err(|_| TokenError::Invalid("has a bad sub"))?;
-        let seller = self.seller.unwrap_or_else(|| DEFAULT_SELLER.to_owned());
-        let seller =
-            SellerId::try_new(seller).map_err(|_| TokenError::Invalid("has a bad seller"))?;
-        if self.name.as_ref().is_some_and(|name| name.chars().count() > NAME_MAX_CHARS) {
-            return Err(TokenError::Invalid("has a name that is too long"));
-        }
-        let expires_at =
-            chrono::DateTime::from_timestamp(self.exp, 0).unwrap_or(domain::Timestamp::MAX_UTC);
-        Ok(Caller { seller, subject, name: self.name, role, anonymous: false, expires_at })
+        caller(self.sub, self.name, &self.role, self.seller.as_deref(), self.exp)
     }
+}
+
+fn caller(
+    sub: impl Into<String>,
+    name: Option<String>,
+    role: &str,
+    seller: Option<&str>,
+    exp: i64,
+) -> Result<Caller, TokenError> {
+    let role = role_of(role).ok_or(TokenError::Invalid("has no known role"))?;
+    let subject = ViewerId::try_new(sub).map_err(|_| TokenError::Invalid("has a bad sub"))?;
+    let seller = SellerId::try_new(seller.unwrap_or(DEFAULT_SELLER))
+        .map_err(|_| TokenError::Invalid("has a bad seller"))?;
+    if name.as_ref().is_some_and(|name| name.chars().count() > NAME_MAX_CHARS) {
+        return Err(TokenError::Invalid("has a name that is too long"));
+    }
+    let expires_at = chrono::DateTime::from_timestamp(exp, 0).unwrap_or(domain::Timestamp::MAX_UTC);
+    Ok(Caller { seller, subject, name, role, anonymous: false, expires_at })
 }

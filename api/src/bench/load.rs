@@ -78,6 +78,7 @@ pub(super) enum Pace {
 }
 
 /// A load that can go on where the last one stopped.
+#[derive(Clone)]
 pub(super) struct Generator {
     orders: Arc<Orders>,
     connections: usize,
@@ -98,6 +99,30 @@ impl Generator {
     /// What they have in common.
     pub fn orders(&self) -> &Orders {
         &self.orders
+    }
+
+    /// Sends orders for a while, as fast as it goes, from a thread that never sleeps: the kernel
+    /// would charge the server with waking it, the more often the slower the server is.
+    ///
+    /// # Errors
+    /// A connection broke.
+    pub async fn run_awake(&self, time: Duration) -> Result<Outcome, BenchError> {
+        let load = self.clone();
+        let awake = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let spins = async {
+                    loop {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    outcome = load.run(Pace::AsFastAsItGoes, time) => outcome,
+                    never = spins => never,
+                }
+            })
+        };
+        tokio::task::spawn_blocking(awake).await.map_err(BenchError::failed)?
     }
 
     /// Sends orders for a while.

@@ -38,7 +38,7 @@ async fn refuse(
     time: Duration,
 ) -> Result<Refusals, BenchError> {
     let (before, servers) = (cpu::of_process(pid), stage.spent());
-    let outcome = load.run(Pace::AsFastAsItGoes, time).await?;
+    let outcome = load.run_awake(time).await?;
     let cpu = cpu::of_process(pid).unwrap_or_default().saturating_sub(before.unwrap_or_default());
     let servers = stage.spent().since(servers);
     if outcome.accepted > 0 || outcome.refused > 0 || outcome.conflicts == 0 {

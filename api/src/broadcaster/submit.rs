@@ -39,7 +39,7 @@ pub async fn submit(
         key,
         correlation: CorrelationId(command_id),
         causation: None,
-        traceparent: trace::current().map(|trace| trace.traceparent.clone()),
+        traceparent: trace::current().map(|trace| trace.traceparent().to_owned()),
         actor: caller.actor(app),
         issued_at: app.clock.now(),
         command,

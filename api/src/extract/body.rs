@@ -24,6 +24,10 @@ pub const BODY_READ_SECONDS: u64 = 10;
 #[derive(Debug)]
 pub struct JsonBody<const MAX: usize = BODY_MAX_BYTES>(pub Value);
 
+/// The text of what is said to be a JSON body, of at most `MAX` bytes; [`parse`] reads it.
+#[derive(Debug)]
+pub struct JsonText<const MAX: usize>(pub Bytes);
+
 /// A JSON body that may be left out; an empty object then.
 #[derive(Debug)]
 pub struct OptionalJsonBody(pub Value);
@@ -31,9 +35,16 @@ pub struct OptionalJsonBody(pub Value);
 impl<S: Sync, const MAX: usize> FromRequest<S> for JsonBody<MAX> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let JsonText(text) = JsonText::<MAX>::from_request(request, &()).await?;
+        parse(&text).map(Self)
+    }
+}
+
+impl<S: Sync, const MAX: usize> FromRequest<S> for JsonText<MAX> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        let bytes = read(request, MAX).await?;
-        parse(&bytes).map(Self)
+        read(request, MAX).await.map(Self)
     }
 }
 
@@ -51,9 +62,11 @@ impl<S: Sync> FromRequest<S> for OptionalJsonBody {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let essence = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if essence == Some("application/json") {
+        return Ok(());
+    }
+    let essence = essence
         .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     match essence.as_deref() {
         Some("application/json") => Ok(()),
@@ -86,7 +99,11 @@ pub async fn read(request: Request<Body>, max: usize) -> Result<Bytes, Problem> 
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+/// Reads JSON that names no member of an object twice.
+///
+/// # Errors
+/// 400 `malformed_json`.
+pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let parsed: Result<Strict, _> = serde_json::from_slice(bytes);
     parsed.map(|Strict(value)| value).map_err(|error| {
         let what =

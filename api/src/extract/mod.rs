@@ -12,7 +12,7 @@ mod strict;
 pub mod trace;
 pub mod values;
 
-pub use body::{JsonBody, OptionalJsonBody};
+pub use body::{JsonBody, JsonText, OptionalJsonBody};
 pub use caller::{
     Anyone, Auditor, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer,
 };

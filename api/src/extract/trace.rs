@@ -17,36 +17,60 @@ tokio::task_local! {
     static CURRENT: Arc<Trace>;
 }
 
-/// The trace that a request belongs to.
+/// The trace that a request belongs to, as the headers that tell the client: every request comes by
+/// here, and each text is made once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    /// 32 hexadecimal characters.
-    pub trace_id: String,
-    /// Our own span in it, as a `traceparent`.
-    pub traceparent: String,
-    /// The request's id.
-    pub request_id: String,
+    traceparent: HeaderValue,
+    request_id: HeaderValue,
 }
 
 impl Trace {
     /// Continues the client's trace, or starts one.
     fn of(request: &Request, ids: &dyn Ids) -> Self {
-        let text = |name: &HeaderName| request.headers().get(name).and_then(|v| v.to_str().ok());
+        let header = |name: &HeaderName| request.headers().get(name);
         let own = ids.uuid();
-        let fresh = own.simple().to_string();
-        let parent = text(&TRACEPARENT).and_then(parse_traceparent);
-        let (trace_id, flags) = match parent {
-            Some((trace_id, flags)) => (trace_id.to_owned(), flags.to_owned()),
-            None => (fresh.clone(), "01".to_owned()),
-        };
+        let (mut fresh, mut named) = ([0; 32], [0; 36]);
+        let fresh: &str = own.simple().encode_lower(&mut fresh);
+        let parent = header(&TRACEPARENT).and_then(|v| v.to_str().ok()).and_then(parse_traceparent);
+        let (trace_id, flags) = parent.unwrap_or((fresh, "01"));
         let (_, span) = fresh.split_at(16);
-        let request_id = text(&X_REQUEST_ID)
-            .filter(|id| is_request_id(id))
-            .map_or_else(|| own.to_string(), ToOwned::to_owned);
-        // every request comes by here, and formatting takes longer than putting texts together
-        let traceparent = ["00-", &trace_id, "-", span, "-", &flags].concat();
-        Self { trace_id, traceparent, request_id }
+        let request_id = header(&X_REQUEST_ID)
+            .filter(|id| id.to_str().is_ok_and(is_request_id))
+            .cloned()
+            .unwrap_or_else(|| value(own.hyphenated().encode_lower(&mut named)));
+        Self { traceparent: traceparent(trace_id, span, flags), request_id }
     }
+
+    /// 32 hexadecimal characters.
+    pub fn trace_id(&self) -> &str {
+        self.traceparent().get(TRACE_ID_AT).unwrap_or(NO_TRACE)
+    }
+
+    /// Our own span in the trace.
+    pub fn traceparent(&self) -> &str {
+        self.traceparent.to_str().unwrap_or_default()
+    }
+
+    /// The request's id.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+/// Where the trace id stands in a `traceparent`.
+const TRACE_ID_AT: std::ops::Range<usize> = 3..35;
+/// The trace id of what belongs to none.
+const NO_TRACE: &str = "00000000000000000000000000000000";
+
+/// Of ASCII, which every id is.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn traceparent(trace_id: &str, span: &str, flags: &str) -> HeaderValue {
+    let text = ["00-", trace_id, "-", span, "-", flags].concat();
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The trace id and flags of a `traceparent` of version 00.
@@ -74,9 +98,12 @@ fn is_request_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// The trace id of the request that this task answers; zeros outside of one.
-pub fn current_id() -> String {
-    CURRENT.try_with(|trace| trace.trace_id.clone()).unwrap_or_else(|_| "0".repeat(32))
+/// Reads the trace id of the request that this task answers; zeros outside of one.
+pub fn with_current_id<T>(read: impl FnOnce(&str) -> T) -> T {
+    match current() {
+        Some(trace) => read(trace.trace_id()),
+        None => read(NO_TRACE),
+    }
 }
 
 /// The trace of the request that this task answers.
@@ -97,17 +124,13 @@ pub async fn traced(
     let started = std::time::Instant::now();
     let mut response = CURRENT.scope(Arc::clone(&trace), answer(request)).await;
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&trace.request_id) {
-        headers.insert(X_REQUEST_ID, value);
-    }
-    if let Ok(value) = HeaderValue::from_str(&trace.traceparent) {
-        headers.insert(TRACEPARENT, value);
-    }
+    headers.insert(X_REQUEST_ID, trace.request_id.clone());
+    headers.insert(TRACEPARENT, trace.traceparent.clone());
     let elapsed = started.elapsed();
     let status = response.status();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     crate::metrics::http_request(route, status, elapsed);
-    let Trace { trace_id, request_id, .. } = trace.as_ref();
+    let (trace_id, request_id) = (trace.trace_id(), trace.request_id());
     let micros = elapsed.as_micros();
     if status.is_server_error() && status != axum::http::StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(%method, route, status = status.as_u16(), micros, trace_id, request_id, "answered");

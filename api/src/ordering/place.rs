@@ -17,7 +17,7 @@ use super::input;
 use crate::extract::address::ClientAddress;
 use crate::extract::body::ORDER_BODY_MAX_BYTES;
 use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
-use crate::extract::{Caller, JsonBody, Key, Viewer, trace};
+use crate::extract::{Caller, JsonText, Key, Viewer, trace};
 use crate::problem::{Code, Problem};
 use crate::responses::Refusals;
 use crate::state::App;
@@ -51,10 +51,10 @@ pub async fn place(
     Viewer(caller): Viewer,
     ClientAddress(address): ClientAddress,
     Key(key): Key,
-    JsonBody(body): JsonBody<ORDER_BODY_MAX_BYTES>,
+    JsonText(text): JsonText<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
     app.order_rate.check(&caller, address)?;
-    let new = input::new_order(&body)?;
+    let new = input::new_order(&text)?;
     let what = (new.spotlight, new.offer_version, &new.lines);
     if let Some(refusal) = app.intake.known_refusal(&caller.seller, &caller.subject, &key, what) {
         return Err(refused(refusal));
@@ -100,14 +100,14 @@ fn request(app: &App, caller: Caller, key: String, new: input::NewOrder) -> Orde
             metadata: new.metadata,
             ..Personal::default()
         },
-        traceparent: trace::current().map(|trace| trace.traceparent.clone()),
+        traceparent: trace::current().map(|trace| trace.traceparent().to_owned()),
     }
 }
 
 fn refused(refusal: PlaceRefusal) -> Problem {
     match refusal {
         PlaceRefusal::SoldOut { remaining } => {
-            Problem::new(Code::SoldOut).with("remaining", remaining)
+            Problem::new(Code::SoldOut).with("remaining", &*remaining)
         }
         PlaceRefusal::UnknownSku { sku } => {
             Problem::field("/lines", format!("name {sku}, which the spotlight does not have"))

@@ -116,7 +116,7 @@ async fn record(
         key: order.spotlight_id.into(),
         correlation: CorrelationId(order_id.0),
         causation: None,
-        traceparent: trace::current().map(|trace| trace.traceparent.clone()),
+        traceparent: trace::current().map(|trace| trace.traceparent().to_owned()),
         actor: Actor::system(),
         issued_at: app.clock.now(),
         command: Command::Order { command },

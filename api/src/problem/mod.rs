@@ -57,7 +57,8 @@ pub struct ProblemBody {
     pub extra: Map<String, Value>,
 }
 
-/// A [`ProblemBody`] as it is written: most of its texts are the catalogue's own.
+/// The members of a [`ProblemBody`] that every problem has, as they are written: most of the texts
+/// are the catalogue's own.
 #[derive(Serialize)]
 struct Written<'a> {
     #[serde(rename = "type")]
@@ -68,8 +69,6 @@ struct Written<'a> {
     detail: &'a str,
     errors: &'a [FieldError],
     trace_id: &'a str,
-    #[serde(flatten)]
-    extra: &'a Map<String, Value>,
 }
 
 /// A request that was not answered as it wished.
@@ -81,7 +80,8 @@ struct Inner {
     code: Code,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    extra: Map<String, Value>,
+    /// Members of its own, each as `,"name":value`.
+    extra: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -92,7 +92,7 @@ impl Problem {
             code,
             detail: Cow::Borrowed(code.meaning()),
             errors: Vec::new(),
-            extra: Map::new(),
+            extra: String::new(),
             headers: Vec::new(),
         }));
         match code.status() {
@@ -159,11 +159,11 @@ impl Problem {
         self
     }
 
-    /// Adds a member.
+    /// Adds a member; its name needs no escape and is none of those that every problem has.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        if let Ok(value) = serde_json::to_value(value) {
-            self.0.extra.insert(name.to_owned(), value);
+    pub fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
+        if let Ok(value) = serde_json::to_string(&value) {
+            self.0.extra.extend([",\"", name, "\":", &value]);
         }
         self
     }
@@ -203,19 +203,26 @@ impl From<PortError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Inner { code, detail, errors, extra, headers } = *self.0;
-        let body = Written {
-            kind: code.type_uri(),
-            title: code.title(),
-            status: code.status().as_u16(),
-            code: code.as_str(),
-            detail: &detail,
-            errors: &errors,
-            trace_id: &trace::current_id(),
-            extra: &extra,
-        };
         let mut text = Vec::with_capacity(PROBLEM_BYTES);
-        // texts and numbers always serialise
-        let _ = serde_json::to_writer(&mut text, &body);
+        trace::with_current_id(|trace_id| {
+            let body = Written {
+                kind: code.type_uri(),
+                title: code.title(),
+                status: code.status().as_u16(),
+                code: code.as_str(),
+                detail: &detail,
+                errors: &errors,
+                trace_id,
+            };
+            // texts and numbers always serialise
+            let _ = serde_json::to_writer(&mut text, &body);
+        });
+        if !extra.is_empty() {
+            // the object is open again, and closed after its last member
+            text.pop();
+            text.extend_from_slice(extra.as_bytes());
+            text.push(b'}');
+        }
         let mut response = (code.status(), text).into_response();
         let out = response.headers_mut();
         out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -1,6 +1,6 @@
 //! A request that is answered before its body was read, such as one without a token: what is left
 //! of the body is read too, because a connection that is closed with bytes in it loses the answer,
-//! or the client's next request.
+//! or the client's next request. Most bodies came with their headers, and are no matter.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,8 +12,9 @@ use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Version};
 use axum::response::Response;
 use bytes::Bytes;
+use futures::FutureExt;
 use http_body_util::BodyExt;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Frame};
 use tokio::sync::oneshot;
 
 /// Bytes of a body that are read for nothing.
@@ -23,6 +24,8 @@ pub const UNREAD_SECONDS: u64 = 1;
 
 /// A body that comes back when it is dropped, unless it was read to its end.
 struct Lent {
+    /// What had come already.
+    first: Option<Result<Frame<Bytes>, axum::Error>>,
     body: Body,
     ended: bool,
     home: Option<oneshot::Sender<Option<Body>>>,
@@ -36,17 +39,16 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         self.ended |= matches!(polled, Poll::Ready(None));
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.first.is_none() && self.body.is_end_stream()
     }
 }
 
@@ -67,9 +69,16 @@ pub async fn answered(request: Request, answer: impl AsyncFnOnce(Request) -> Res
     // who waits for a 100 is not asked for a body that nobody wants
     let waits = request.headers().contains_key(EXPECT);
     let one_at_a_time = request.version() < Version::HTTP_2;
+    let (parts, mut body) = request.into_parts();
+    let mut first = if waits { None } else { body.frame().now_or_never().flatten() };
+    if body.is_end_stream()
+        && let Some(whole) = first.as_mut().and_then(whole)
+    {
+        return answer(Request::from_parts(parts, Body::from(whole))).await;
+    }
     let (home, mut back) = oneshot::channel();
-    let lend = |body| Body::new(Lent { body, ended: false, home: Some(home) });
-    let mut response = answer(request.map(lend)).await;
+    let lent = Lent { first, body, ended: false, home: Some(home) };
+    let mut response = answer(Request::from_parts(parts, Body::new(lent))).await;
     let read = match back.try_recv() {
         Ok(None) => true,
         Ok(Some(body)) => !waits && drain(body).await,
@@ -80,6 +89,11 @@ pub async fn answered(request: Request, answer: impl AsyncFnOnce(Request) -> Res
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The bytes of the one frame that is all of a body.
+fn whole(frame: &mut Result<Frame<Bytes>, axum::Error>) -> Option<Bytes> {
+    frame.as_mut().ok()?.data_mut().map(std::mem::take)
 }
 
 /// Reads what is left; tells whether that was all.

@@ -54,6 +54,9 @@ pub const VOID_AFTER: Duration = Duration::from_mins(1);
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);
 /// How old a node's own sold-out verdict may be.
 pub const SOLD_OUT_STALENESS: Duration = Duration::from_millis(100);
+/// From which age on one order goes to the gate and has the verdict renewed, while the others are
+/// still refused by it.
+pub const SOLD_OUT_RENEWAL: Duration = Duration::from_millis(50);
 /// Spotlights whose verdict a node keeps.
 pub const VERDICTS_MAX: usize = 1_024;
 /// Orders that a node has in hand at once.

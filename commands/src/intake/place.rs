@@ -1,5 +1,7 @@
 //! Placing an order: take, append, promise.
 
+use std::sync::Arc;
+
 use domain::Timestamp;
 use domain::admission::Admission;
 use domain::command::{Command, CommandRecord};
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::clock::between;
 use crate::faults::{INTAKE_AFTER_PRODUCE, INTAKE_AFTER_TAKE};
-use crate::metrics::{INTAKE_CACHED_REFUSALS_TOTAL, INTAKE_ORDERS_TOTAL};
+use crate::metrics::INTAKE_ORDERS_TOTAL;
 
 /// What the gate said, where it did not refuse.
 enum Admitted {
@@ -33,6 +35,11 @@ impl Intake {
     /// # Errors
     /// [`PlaceRefusal`].
     pub async fn place_order(&self, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
+        let what = (request.spotlight, request.offer_version, &request.lines);
+        let known = self.known_refusal(&request.seller, &request.viewer, &request.key, what);
+        if let Some(refusal) = known {
+            return Err(refusal);
+        }
         self.place_named(request.order_id(), request).await
     }
 
@@ -57,9 +64,6 @@ impl Intake {
             return Err(PlaceRefusal::LogUnavailable);
         }
         let started = self.ports.clock.now();
-        if let Some(refusal) = self.cached_refusal(asked(request, order), started) {
-            return Err(refusal);
-        }
         let _slot = self.in_flight.enter(order)?;
         let mut record =
             request.record(order, CommandId(self.ports.ids.uuid()), &self.node, started);
@@ -100,14 +104,8 @@ impl Intake {
         }
         let order = OrderId::derive(seller, viewer, spotlight, key);
         let asked = Asked { order, seller, spotlight, offer_version, lines };
-        let refusal = self.cached_refusal(asked, self.ports.clock.now())?;
-        counter!(INTAKE_ORDERS_TOTAL, "outcome" => refusal.code()).increment(1);
-        Some(refusal)
-    }
-
-    fn cached_refusal(&self, asked: Asked<'_>, now: Timestamp) -> Option<PlaceRefusal> {
-        let refusal = self.verdicts.refusal(asked, now)?;
-        counter!(INTAKE_CACHED_REFUSALS_TOTAL).increment(1);
+        let refusal = self.verdicts.refusal(asked, self.ports.clock.now())?;
+        self.verdicts.count(&refusal);
         Some(refusal)
     }
 
@@ -142,7 +140,7 @@ impl Intake {
                 }
                 TakeOutcome::SoldOut { remaining } => {
                     self.ask_verdict(take).await;
-                    return Err(PlaceRefusal::SoldOut { remaining });
+                    return Err(PlaceRefusal::SoldOut { remaining: Arc::new(remaining) });
                 }
                 refused => return Err(refusal(refused)),
             }
@@ -227,16 +225,6 @@ impl Intake {
     }
 }
 
-fn asked(request: &OrderRequest, order: OrderId) -> Asked<'_> {
-    Asked {
-        order,
-        seller: &request.seller,
-        spotlight: request.spotlight,
-        offer_version: request.offer_version,
-        lines: &request.lines,
-    }
-}
-
 /// Writes the gate's yes into a record that came without it; `void_after` where nobody was
 /// promised anything.
 pub(crate) fn admit_record(
@@ -270,7 +258,9 @@ fn refusal(outcome: TakeOutcome) -> PlaceRefusal {
             PlaceRefusal::OfferChanged { offer: Box::new(offer) }
         }
         TakeOutcome::Conflict => PlaceRefusal::KeyReused,
-        TakeOutcome::SoldOut { remaining } => PlaceRefusal::SoldOut { remaining },
+        TakeOutcome::SoldOut { remaining } => {
+            PlaceRefusal::SoldOut { remaining: Arc::new(remaining) }
+        }
         TakeOutcome::Taken { .. }
         | TakeOutcome::SameAgain { .. }
         | TakeOutcome::Changing

@@ -1,6 +1,7 @@
 //! What a buyer asks for, and what comes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::Timestamp;
 use domain::actor::{Actor, Role};
@@ -106,7 +107,7 @@ pub enum PlaceRefusal {
     #[error("the spotlight is sold out")]
     SoldOut {
         /// What remains.
-        remaining: BTreeMap<Sku, i64>,
+        remaining: Arc<BTreeMap<Sku, i64>>,
     },
     /// A line names another SKU than the spotlight's.
     #[error("the spotlight has no SKU {sku}")]

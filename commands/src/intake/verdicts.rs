@@ -1,14 +1,20 @@
 //! The node's own *sold out*: most of a rush is refused without asking the gate.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use domain::Timestamp;
-use domain::ids::{OrderId, SellerId, SpotlightId};
+use domain::ids::{OrderId, SellerId, Sku, SpotlightId};
 use domain::line::Lines;
 use domain::ports::SoldOutVerdict;
 use lru::LruCache;
+use metrics::{Counter, counter};
 use parking_lot::Mutex;
 
-use super::{PlaceRefusal, SOLD_OUT_STALENESS, VERDICTS_MAX};
+use super::{PlaceRefusal, SOLD_OUT_RENEWAL, SOLD_OUT_STALENESS, VERDICTS_MAX};
 use crate::clock::between;
+use crate::metrics::{INTAKE_CACHED_REFUSALS_TOTAL, INTAKE_ORDERS_TOTAL};
 
 /// What a verdict is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -23,27 +29,38 @@ pub(super) struct Asked<'a> {
 #[derive(Debug)]
 struct Kept {
     verdict: SoldOutVerdict,
+    /// What of the verdict every refusal says.
+    remaining: Arc<BTreeMap<Sku, i64>>,
     /// Whose spotlight it is; for everybody else it does not exist.
     seller: SellerId,
     asked_at: Timestamp,
 }
 
-#[derive(Debug)]
-enum Place {
-    Kept(Kept),
-    /// Somebody asks for it; others go to the gate themselves.
-    Asked(Timestamp),
+/// What is known of one spotlight.
+#[derive(Debug, Default)]
+struct Place {
+    kept: Option<Kept>,
+    /// When somebody asked for a verdict; others need not meanwhile.
+    asked_at: Option<Timestamp>,
+    /// When an order was sent to the gate because the verdict grows old.
+    renewed_at: Option<Timestamp>,
+}
+
+fn is_within(bound: Duration, since: Timestamp, now: Timestamp) -> bool {
+    now >= since && between(since, now) <= bound
 }
 
 /// Verdicts by spotlight, each at most [`SOLD_OUT_STALENESS`] old.
 #[derive(Debug)]
 pub(super) struct Verdicts {
     places: Mutex<LruCache<SpotlightId, Place>>,
+    /// Looked up once: their labels are made anew otherwise with every refusal.
+    counters: OnceLock<[Counter; 2]>,
 }
 
 impl Default for Verdicts {
     fn default() -> Self {
-        Self { places: Mutex::new(LruCache::unbounded()) }
+        Self { places: Mutex::new(LruCache::unbounded()), counters: OnceLock::new() }
     }
 }
 
@@ -52,17 +69,14 @@ impl Verdicts {
     /// the gate did not know, of the version that was refused, with a line that does not fit.
     pub(super) fn refusal(&self, asked: Asked<'_>, now: Timestamp) -> Option<PlaceRefusal> {
         let mut places = self.places.lock();
-        let Some(Place::Kept(Kept { verdict, seller, asked_at })) = places.get(&asked.spotlight)
-        else {
-            return None;
-        };
-        if now < *asked_at || between(*asked_at, now) > SOLD_OUT_STALENESS {
+        let place = places.get_mut(&asked.spotlight)?;
+        let Kept { verdict, remaining, seller, asked_at } = place.kept.as_ref()?;
+        if !is_within(SOLD_OUT_STALENESS, *asked_at, now) {
             return None;
         }
-        let known = asked.lines.iter().all(|line| verdict.remaining.contains_key(&line.sku));
+        let known = asked.lines.iter().all(|line| remaining.contains_key(&line.sku));
         let short = asked.lines.iter().any(|line| {
-            let remains = verdict.remaining.get(&line.sku).copied().unwrap_or(0);
-            remains < i64::from(line.quantity.get())
+            remaining.get(&line.sku).copied().unwrap_or(0) < i64::from(line.quantity.get())
         });
         let applies = verdict.open
             && seller == asked.seller
@@ -70,21 +84,42 @@ impl Verdicts {
             && known
             && short
             && !verdict.orders.contains(&asked.order);
-        applies.then(|| PlaceRefusal::SoldOut { remaining: verdict.remaining.clone() })
+        if !applies {
+            return None;
+        }
+        let refusal = PlaceRefusal::SoldOut { remaining: Arc::clone(remaining) };
+        let is_renewed = || place.renewed_at.is_some_and(|at| is_within(SOLD_OUT_RENEWAL, at, now));
+        if !is_within(SOLD_OUT_RENEWAL, *asked_at, now) && !is_renewed() {
+            place.renewed_at = Some(now);
+            return None;
+        }
+        Some(refusal)
+    }
+
+    /// Counts a refusal that a verdict led to.
+    pub(super) fn count(&self, refusal: &PlaceRefusal) {
+        let counters = self.counters.get_or_init(|| {
+            [
+                counter!(INTAKE_ORDERS_TOTAL, "outcome" => refusal.code()),
+                counter!(INTAKE_CACHED_REFUSALS_TOTAL),
+            ]
+        });
+        for counter in counters {
+            counter.increment(1);
+        }
     }
 
     /// Whether the caller should ask for a verdict now: one does at a time.
     pub(super) fn begin(&self, spotlight: SpotlightId, now: Timestamp) -> bool {
         let mut places = self.places.lock();
-        let fresh = match places.get(&spotlight) {
-            Some(Place::Kept(kept)) => kept.asked_at,
-            Some(Place::Asked(at)) => *at,
-            None => Timestamp::MIN_UTC,
-        };
-        if now >= fresh && between(fresh, now) <= SOLD_OUT_STALENESS {
+        let place = places.get_or_insert_mut(spotlight, Place::default);
+        let kept_at = place.kept.as_ref().map(|kept| kept.asked_at);
+        let is_fresh = kept_at.is_some_and(|at| is_within(SOLD_OUT_RENEWAL, at, now));
+        let is_asked = place.asked_at.is_some_and(|at| is_within(SOLD_OUT_STALENESS, at, now));
+        if is_fresh || is_asked {
             return false;
         }
-        places.put(spotlight, Place::Asked(now));
+        place.asked_at = Some(now);
         while places.len() > VERDICTS_MAX {
             places.pop_lru();
         }
@@ -102,20 +137,15 @@ impl Verdicts {
         verdict: Option<SoldOutVerdict>,
     ) {
         let mut places = self.places.lock();
-        if !matches!(places.peek(&spotlight), Some(Place::Asked(at)) if *at == asked_at) {
+        let Some(place) = places.peek_mut(&spotlight) else { return };
+        if place.asked_at != Some(asked_at) {
             return;
         }
-        match verdict {
-            Some(verdict) => {
-                places.put(
-                    spotlight,
-                    Place::Kept(Kept { verdict, seller: seller.clone(), asked_at }),
-                );
-            }
-            None => {
-                places.pop(&spotlight);
-            }
-        }
+        place.asked_at = None;
+        place.kept = verdict.map(|mut verdict| {
+            let remaining = Arc::new(std::mem::take(&mut verdict.remaining));
+            Kept { verdict, remaining, seller: seller.clone(), asked_at }
+        });
     }
 
     /// A unit was taken here: the verdict does not know of that order.
