@@ -7,6 +7,7 @@
     python3 verify.py --key PUBLIC_KEY --witness witness.ndjson --log log.ndjson
     python3 verify.py --key PUBLIC_KEY --proof proof.json
     python3 verify.py --key PUBLIC_KEY --receipt receipt.json
+    python3 verify.py --key PUBLIC_KEY --pack FOLDER    # of `onair replay export FOLDER --evidence …`
 
 Exits with 0 where all of it holds, 1 where something does not (which is printed), 2 on usage.
 """
@@ -15,6 +16,7 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import struct
 import sys
 import uuid
@@ -271,6 +273,54 @@ def check_receipt(keys, path):
     print(f"the receipt promises order {json.loads(receipt['leaf'])['order_id']}")
 
 
+def check_manifest(keys, folder):
+    """Every file of the pack is as it was signed, and no other is there."""
+    with open(os.path.join(folder, "manifest.json"), "rb") as file:
+        text = file.read()
+    with open(os.path.join(folder, "manifest.sig"), encoding="ascii") as file:
+        signature = file.read().strip()
+    manifest = json.loads(text)
+    named = key_id(bytes.fromhex(manifest["public_key"]))
+    check_signature(keys, named, b"onair evidence v1\n" + text, signature, "the manifest")
+    there = set(os.listdir(folder)) - {"manifest.json", "manifest.sig"}
+    if there != set(manifest["files"]):
+        raise Bad(f"the files are not those of the manifest: {sorted(there ^ set(manifest['files']))}")
+    for name, digest in manifest["files"].items():
+        with open(os.path.join(folder, name), "rb") as file:
+            if hashlib.sha256(file.read()).hexdigest() != digest:
+                raise Bad(f"{name} is not what was signed")
+    print(f"{len(there)} files are what was signed")
+
+
+def check_pack(keys, folder):
+    """Every event of the pack has the bytes that were sealed."""
+    check_manifest(keys, folder)
+    seals = check_witness(keys, os.path.join(folder, "witness.ndjson"))
+    blocks = {}
+    with open(os.path.join(folder, "blocks.ndjson"), encoding="utf-8") as lines:
+        for block in map(json.loads, lines):
+            seal = seals[block["number"] - 1]
+            rows = [bytes.fromhex(row) for row in block["rows"]]
+            if root_of(rows) != bytes.fromhex(seal["root"]):
+                raise Bad(f"the rows of seal {seal['number']} do not lead to its root")
+            blocks[seal["number"]] = rows
+    proven = unproven = 0
+    with open(os.path.join(folder, "events.ndjson"), encoding="utf-8") as lines:
+        for line in lines:
+            position = json.loads(line)["position"]
+            seal = next((it for it in seals if it["first"] <= position <= it["last"]), None)
+            if seal is None:
+                unproven += 1
+                continue
+            rows = blocks[seal["number"]]
+            if rows[position - seal["first"]] != row_hash(line.rstrip("\n")):
+                raise Bad(f"position {position} is not what was sealed")
+            proven += 1
+    print(f"{proven} events are what was sealed")
+    if unproven:
+        print(f"UNPROVEN: {unproven} events follow the last seal")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     arguments.add_argument("--key", action="append", required=True, help="a public key, in hex")
@@ -278,9 +328,10 @@ def main():
     arguments.add_argument("--log", help="a file of `onair replay export`; needs --witness")
     arguments.add_argument("--proof", help="a file of `onair replay prove --json`")
     arguments.add_argument("--receipt", help="a receipt, or an order with its receipt")
+    arguments.add_argument("--pack", help="a folder of `onair replay export FOLDER --evidence …`")
     given = arguments.parse_args()
-    if not (given.witness or given.proof or given.receipt) or (given.log and not given.witness):
-        arguments.error("name a witness (with a log, perhaps), a proof or a receipt")
+    if not (given.witness or given.proof or given.receipt or given.pack) or (given.log and not given.witness):
+        arguments.error("name a witness (with a log, perhaps), a proof, a receipt or a pack")
     try:
         keys = {key_id(key): key for key in map(bytes.fromhex, given.key)}
         if given.witness:
@@ -291,10 +342,12 @@ def main():
             check_proof(keys, given.proof)
         if given.receipt:
             check_receipt(keys, given.receipt)
+        if given.pack:
+            check_pack(keys, given.pack)
     except Bad as bad:
         print(f"BAD: {bad}")
         return 1
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         print(f"BAD: the file is damaged: {error!r}")
         return 1
     print("GOOD")

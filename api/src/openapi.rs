@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, payments, responses, webhooks};
+use crate::{audit, broadcaster, ops, ordering, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,7 @@ use crate::{broadcaster, ops, ordering, payments, responses, webhooks};
         (name = "orders", description = "What viewers buy"),
         (name = "payments", description = "What payment providers tell"),
         (name = "webhooks", description = "What sellers are told"),
+        (name = "audit", description = "What an auditor reads of the log"),
         (name = "operations", description = "Probes and version"),
     ),
     modifiers(&Parts)
@@ -69,6 +70,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(ordering::routes())
         .merge(payments::routes())
         .merge(webhooks::routes())
+        .merge(audit::routes())
         .merge(ops::routes())
 }
 

@@ -9,6 +9,7 @@ use domain::ports::{
 };
 use tokio_util::task::TaskTracker;
 
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
@@ -39,6 +40,8 @@ pub struct App {
     pub webhook_key: SecretKey,
     /// The log itself.
     pub reader: Arc<dyn EventReader>,
+    /// What auditors read.
+    pub audit: Audit,
     /// Verifies tokens.
     pub auth: Arc<Auth>,
     /// Pseudonyms of viewers.

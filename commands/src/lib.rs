@@ -9,5 +9,6 @@ pub mod log;
 pub mod metrics;
 pub mod process;
 pub mod relay;
+pub mod sealer;
 pub mod store;
 pub mod writer;

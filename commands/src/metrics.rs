@@ -50,6 +50,21 @@ pub fn describe_log() {
     describe_counter!(RELAY_RESTARTS_TOTAL, Unit::Count, restarts);
 }
 
+/// Blocks that the sealer has sealed.
+pub const SEALS_TOTAL: &str = "onair_seals_total";
+/// Events that no seal covers yet.
+pub const UNSEALED_EVENTS: &str = "onair_unsealed_events";
+/// Times that the sealer could not seal, or tell a witness, and tried again.
+pub const SEALER_RESTARTS_TOTAL: &str = "onair_sealer_restarts_total";
+
+/// Describes the metrics of the sealer to the recorder.
+pub fn describe_sealer() {
+    describe_counter!(SEALS_TOTAL, Unit::Count, "Blocks that the sealer has sealed");
+    describe_gauge!(UNSEALED_EVENTS, Unit::Count, "Events that no seal covers yet");
+    let restarts = "Times that the sealer could not seal, or tell a witness, and tried again";
+    describe_counter!(SEALER_RESTARTS_TOTAL, Unit::Count, restarts);
+}
+
 /// Commands of one batch of the writer.
 pub const WRITER_BATCH_COMMANDS: &str = "onair_writer_batch_commands";
 /// Commands that the writer decided.

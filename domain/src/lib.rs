@@ -28,6 +28,7 @@ pub mod payment;
 pub mod personal;
 pub mod ports;
 pub mod quantity;
+pub mod repair;
 pub mod reservation;
 pub mod rfc3339;
 pub mod row;

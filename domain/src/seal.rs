@@ -74,6 +74,25 @@ pub struct KeyRecord {
     pub first_seal: u64,
 }
 
+/// What the first line of a witness says.
+pub const WITNESS_FORMAT: &str = "onair witness v1";
+
+/// The first line of a witness: the published key set. Seals follow, one a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessHeading {
+    /// [`WITNESS_FORMAT`].
+    pub format: String,
+    /// The keys.
+    pub keys: Vec<KeyRecord>,
+}
+
+impl WitnessHeading {
+    /// The heading over seals that these keys signed.
+    pub fn new(keys: Vec<KeyRecord>) -> Self {
+        Self { format: WITNESS_FORMAT.to_owned(), keys }
+    }
+}
+
 /// Why a seal is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
@@ -155,6 +174,16 @@ impl SealSigner {
     /// What seals are verified with.
     pub fn public_key(&self) -> [u8; 32] {
         *self.0.verifying_key().as_bytes()
+    }
+}
+
+/// What stands in front of the manifest of an evidence pack where it is signed.
+const EVIDENCE: &[u8] = b"onair evidence v1\n";
+
+impl SealSigner {
+    /// The signature over the manifest of an evidence pack, in hexadecimal.
+    pub fn sign_evidence(&self, manifest: &[u8]) -> String {
+        hex::encode(self.0.sign(&[EVIDENCE, manifest].concat()).to_bytes())
     }
 }
 

@@ -6,6 +6,7 @@ pub mod consumer;
 pub mod metrics;
 pub mod order_book;
 pub mod read_model;
+pub mod rebuild;
 pub mod replay;
 pub mod sales_board;
 pub mod stock_counter;

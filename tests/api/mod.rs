@@ -1,5 +1,6 @@
 //! The HTTP surface against a real server in this process.
 
+mod audit;
 mod bad_input;
 mod chat;
 mod cli;

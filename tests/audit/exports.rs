@@ -232,3 +232,32 @@ async fn a_file_that_was_changed_is_named() {
     assert!(matches!(ExportFile::open(&path), Err(FileError::NoExport)));
     replay(dir.path(), "log.ndjson", &["verify"]).ended(2);
 }
+
+#[tokio::test]
+async fn a_pseudonymized_export_names_nobody_and_can_be_audited() {
+    let show = show();
+    for base in Base::both(&Rows::of(show.story.log())).await {
+        let dir = base.dir.path();
+        let (file, whole) = (base.file("people.ndjson"), base.file("whole.ndjson"));
+        replay(dir, &base.url, &["export", &whole]).ended(0);
+        replay(dir, &base.url, &["export", &file, "--pseudonymize", "--json"])
+            .ended(0)
+            .json("export");
+        let text = |file: &str| std::fs::read_to_string(file).expect("reads");
+        assert!(text(&whole).contains("\"personal\"") && text(&whole).contains("\"ana\""));
+        for name in ["\"personal\"", "\"ana\"", "\"bora\"", "\"chun\"", "\"dana\""] {
+            assert!(!text(&file).contains(name), "{name}");
+        }
+        let report = replay(dir, &file, &["verify", "--json"]).ended(0).json("verify");
+        assert_eq!(report["events"], show.story.log().len());
+        let copy = format!("sqlite://{}", base.file("copy.db"));
+        replay(dir, &copy, &["import", &file]).ended(0);
+        assert_eq!(rows_of(&copy).await.len(), show.story.log().len());
+        let order = show.chun.to_string();
+        let said = replay(dir, &file, &["why", &order]).ended(0);
+        assert_eq!(said.out, replay(dir, &whole, &["why", &order]).ended(0).out);
+        let folder = base.file("pack");
+        let both = ["export", &folder, "--pseudonymize", "--evidence", &order];
+        replay(dir, &base.url, &both).ended(2);
+    }
+}

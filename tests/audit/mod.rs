@@ -1,8 +1,15 @@
 //! The audit tools, as a program and as a library, on both stores and on exported files.
 
+mod evidence;
 mod exports;
+mod fuzz;
+mod large;
 mod moments;
 mod orders;
-mod program;
+pub mod program;
+mod rebuild;
+mod reconcile;
+mod sealer;
 mod seals;
 mod show;
+mod whatif;

@@ -4,4 +4,5 @@ mod cuts;
 mod embedded;
 mod faults;
 mod host;
+mod repairs;
 mod rush;

@@ -10,6 +10,7 @@ mod errors;
 mod live;
 mod load;
 mod measure;
+mod rebuild;
 mod reference;
 mod request;
 mod scene;
@@ -57,6 +58,12 @@ pub enum Suite {
     Screen,
     /// Memory and CPU of viewers that are told nothing, and a storm of reconnects.
     Idle,
+    /// Rows per second of a read model that is built again, on PostgreSQL.
+    Rebuild,
+    /// Events per second of the export, on PostgreSQL.
+    Export,
+    /// Events per second of the history through changed rules, on PostgreSQL.
+    Whatif,
 }
 
 /// What to measure on, and how long.
@@ -112,5 +119,8 @@ pub async fn run(
         Suite::Fanout => live::fanout(options, say).await,
         Suite::Screen => live::screen(options, say).await,
         Suite::Idle => live::idle(options, say).await,
+        Suite::Rebuild => rebuild::run(options, say).await,
+        Suite::Export => rebuild::reading(options, say, rebuild::Reading::Export).await,
+        Suite::Whatif => rebuild::reading(options, say, rebuild::Reading::WhatIf).await,
     }
 }

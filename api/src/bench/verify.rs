@@ -1,9 +1,10 @@
 //! The verification against the database's own fastest way to hand the same rows out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::command::CommandRecord;
-use domain::ports::EventReader;
+use domain::ports::{EventReader, EventStore};
 use futures::TryStreamExt;
 use projections::replay::{Verdict, VerifyOptions, verify};
 use sqlx::PgConnection;
@@ -29,22 +30,7 @@ async fn measure(
     options: &Options,
     say: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Vec<Measure>, BenchError> {
-    let store = scratch.store().await?;
-    let mut left = options.orders;
-    while left > 0 {
-        let orders = left.min(ORDERS_PER_SPOTLIGHT);
-        left -= orders;
-        let scene = Scene::new()?;
-        let mut records = scene.opening()?;
-        let placed: Vec<CommandRecord> =
-            (0..orders).map(|number| scene.order(number)).collect::<Result<_, _>>()?;
-        let paid = placed.iter().filter_map(order_of).enumerate();
-        let paid: Vec<CommandRecord> =
-            paid.map(|(number, order)| scene.payment(number, order)).collect();
-        records.extend(placed);
-        records.extend(paid);
-        writer::write(&store, &format!("bench-{left}"), &records).await?;
-    }
+    let store = fill(scratch, options.orders).await?;
     let mut connection = scratch.connect().await?;
     sqlx::query("VACUUM ANALYZE events").execute(&mut connection).await?;
     let mut rounds = vec![];
@@ -79,18 +65,42 @@ async fn measure(
     }])
 }
 
+/// Writes a log of so many paid orders.
+pub(super) async fn fill(
+    scratch: &Scratch,
+    orders: usize,
+) -> Result<Arc<dyn EventStore>, BenchError> {
+    let store = scratch.store().await?;
+    let mut left = orders;
+    while left > 0 {
+        let orders = left.min(ORDERS_PER_SPOTLIGHT);
+        left -= orders;
+        let scene = Scene::new()?;
+        let mut records = scene.opening()?;
+        let placed: Vec<CommandRecord> =
+            (0..orders).map(|number| scene.order(number)).collect::<Result<_, _>>()?;
+        let paid = placed.iter().filter_map(order_of).enumerate();
+        let paid: Vec<CommandRecord> =
+            paid.map(|(number, order)| scene.payment(number, order)).collect();
+        records.extend(placed);
+        records.extend(paid);
+        writer::write(&store, &format!("bench-{left}"), &records).await?;
+    }
+    Ok(store)
+}
+
 /// Rows, and what they took.
 #[derive(Debug, Clone, Copy)]
-struct Pass {
-    rows: u64,
-    took: Duration,
-    cpu: Option<Duration>,
+pub(super) struct Pass {
+    pub(super) rows: u64,
+    pub(super) took: Duration,
+    pub(super) cpu: Option<Duration>,
 }
 
 impl Pass {
     /// Rows per second of the CPU of the process that does the work, which is on one core; of the
     /// clock where the process is on another machine.
-    fn per_core(&self) -> f64 {
+    pub(super) fn per_core(&self) -> f64 {
         figure(self.rows) / self.cpu.unwrap_or(self.took).as_secs_f64()
     }
 }
@@ -109,7 +119,7 @@ async fn verified(reader: &dyn EventReader) -> Result<Pass, BenchError> {
     Ok(Pass { rows: report.events, took, cpu: spent(before, cpu::of_process(own)) })
 }
 
-async fn copied(connection: &mut PgConnection) -> Result<Pass, BenchError> {
+pub(super) async fn copied(connection: &mut PgConnection) -> Result<Pass, BenchError> {
     let backend: i32 =
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection).await?;
     let rows: i64 =
@@ -130,6 +140,6 @@ async fn copied(connection: &mut PgConnection) -> Result<Pass, BenchError> {
     Ok(Pass { rows: u64::try_from(rows).unwrap_or(0), took, cpu })
 }
 
-fn spent(before: Option<Duration>, after: Option<Duration>) -> Option<Duration> {
+pub(super) fn spent(before: Option<Duration>, after: Option<Duration>) -> Option<Duration> {
     Some(after?.saturating_sub(before?)).filter(|spent| !spent.is_zero())
 }

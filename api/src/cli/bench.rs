@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = SECONDS_DEFAULT,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// Orders of a round (writer) or of the log (verify)
+    /// Orders of a round (writer) or of the log (verify, rebuild, export, whatif)
     #[arg(long, default_value_t = ORDERS_DEFAULT, value_parser = at_least_one)]
     orders: usize,
     /// Connections that load comes over (accept, soldout)

@@ -1,10 +1,14 @@
 //! Checks what onair depends on, with advice per finding.
 
+mod postgres;
+
 use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use commands::log::topics::{TopicReport, Topics, inspect};
 use commands::store::{self, OpenError, StoreOptions};
+use domain::Timestamp;
+use domain::ports::Clock;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
@@ -52,7 +56,12 @@ impl Found {
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
     let (config, backend) = args.settings.load()?;
     let mut found = settings(&config, &backend);
-    found.extend(database(&config).await);
+    let database = database(&config).await;
+    if database.is_none() {
+        found.extend(postgres::examine(&config).await);
+        found.extend(postgres::head(&config).await);
+    }
+    found.extend(database);
     if let Backend::Cluster(urls) = &backend {
         found.extend(redis(urls).await);
         found.extend(kafka(&config, urls).await);
@@ -106,17 +115,25 @@ async fn redis(urls: &ClusterUrls) -> Vec<Found> {
     let mut found = Vec::new();
     for url in urls.redis.split(',').map(str::trim) {
         match redis_info(url).await {
-            Ok(info) => found.extend(judge_redis(&info)),
+            Ok((info, theirs, ours)) => {
+                found.extend(judge_redis(&info));
+                found.extend(postgres::skew("Redis", theirs, ours));
+            }
             Err(error) => found.push(Found::unreachable("Redis", error, "check ONAIR_REDIS")),
         }
     }
     found
 }
 
-async fn redis_info(url: &str) -> redis::RedisResult<String> {
+/// What Redis says of itself, its time in microseconds, and ours.
+async fn redis_info(url: &str) -> redis::RedisResult<(String, i64, Timestamp)> {
     let client = redis::Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
-    redis::cmd("INFO").query_async(&mut connection).await
+    let info = redis::cmd("INFO").arg("everything").query_async(&mut connection).await?;
+    let before = SystemClock.now();
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await?;
+    let half = (SystemClock.now() - before) / 2;
+    Ok((info, seconds.saturating_mul(1_000_000).saturating_add(micros), before + half))
 }
 
 fn judge_redis(info: &str) -> Vec<Found> {
@@ -133,6 +150,12 @@ fn judge_redis(info: &str) -> Vec<Found> {
         found.push(Found::new(
             format!("Redis may evict keys ({policy})"),
             "set `maxmemory-policy noeviction`: an evicted gate has to be rebuilt",
+        ));
+    }
+    if let Some(off) = field("aof_enabled").filter(|enabled| *enabled != "1") {
+        found.push(Found::new(
+            format!("Redis keeps no append-only file (aof_enabled {off})"),
+            "set `appendonly yes`: after a restart every gate has to be rebuilt from the log",
         ));
     }
     found
@@ -206,11 +229,15 @@ mod tests {
     #[test]
     fn an_old_or_evicting_redis_is_found() {
         let info = |version: &str, policy: &str| {
-            format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n")
+            format!(
+                "# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\naof_enabled:1\r\n"
+            )
         };
         assert!(judge_redis(&info("7.0.15", "noeviction")).is_empty());
         assert_eq!(judge_redis(&info("6.2.0", "noeviction")).len(), 1);
         assert_eq!(judge_redis(&info("7.2.0", "allkeys-lru")).len(), 1);
+        let forgetful = info("7.2.0", "noeviction").replace("aof_enabled:1", "aof_enabled:0");
+        assert_eq!(judge_redis(&forgetful).len(), 1);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::StartError;
 use super::adapters::{Gates, SocketTokens};
 use super::bounded::Bounded;
 use super::parts::Parts;
+use crate::audit::Audit;
 use crate::auth::{Auth, Jwks, Keys};
 use crate::config::{Config, Secrets};
 use crate::extract::address::Proxies;
@@ -66,6 +67,7 @@ impl Around<'_> {
     pub(super) fn app(&self, parts: &Parts, auth: &Arc<Auth>) -> (Arc<App>, ReceiptsWorker) {
         let seed = keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
         let signer = Arc::new(ReceiptSigner::from_seed(&seed));
+        let receipt_key = signer.public_key();
         let (receipts, worker) = Receipts::new(signer, Arc::clone(&parts.accepted));
         let intake = IntakePorts {
             gate: Arc::clone(&parts.gate),
@@ -89,6 +91,7 @@ impl Around<'_> {
             webhook_rule: AddressRule { allow_private: self.config.webhooks.allow_private },
             webhook_key: SecretKey::new(self.secrets.installation.expose_secret()),
             reader: Arc::new(Bounded(Arc::clone(&parts.reader))),
+            audit: Audit::new(Arc::new(Bounded(Arc::clone(&parts.rows))), receipt_key),
             auth: Arc::clone(auth),
             pseudonyms: self.pseudonyms(),
             clock: Arc::clone(&self.clock),

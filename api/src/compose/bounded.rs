@@ -11,8 +11,11 @@ use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
 use domain::ids::{BroadcastId, CommandId, OrderId, SellerId, SpotlightId, StreamKey};
 use domain::ports::{
-    EventReader, OrderBook, OrderQuery, Page, PortError, SalesBoard, SalesTotals, StoredOutcome,
+    EventReader, OrderBook, OrderQuery, Page, PortError, RowReader, SalesBoard, SalesTotals,
+    StoredOutcome,
 };
+use domain::row::StoredRow;
+use domain::seal::{KeyRecord, Seal, SealedBlock};
 use domain::views::{BroadcastView, OrderView, SpotlightView};
 
 /// How long a store may take to answer a request or a socket.
@@ -145,5 +148,28 @@ impl EventReader for Bounded<dyn EventReader> {
         commands: &[CommandId],
     ) -> Result<BTreeMap<CommandId, StoredOutcome>, PortError> {
         in_time(EVENTS, self.0.outcomes(commands)).await
+    }
+}
+
+#[async_trait]
+impl RowReader for Bounded<dyn RowReader> {
+    async fn rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, PortError> {
+        in_time(EVENTS, self.0.rows(after, limit)).await
+    }
+
+    async fn last_row(&self) -> Result<Position, PortError> {
+        in_time(EVENTS, self.0.last_row()).await
+    }
+
+    async fn seals(&self, after: u64, limit: usize) -> Result<Vec<Seal>, PortError> {
+        in_time(EVENTS, self.0.seals(after, limit)).await
+    }
+
+    async fn block(&self, number: u64) -> Result<Option<SealedBlock>, PortError> {
+        in_time(EVENTS, self.0.block(number)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, PortError> {
+        in_time(EVENTS, self.0.keys()).await
     }
 }

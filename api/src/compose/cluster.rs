@@ -12,6 +12,7 @@ use commands::store::{self, StoreOptions};
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     Clock, CommandConsumer, CommandLog, EventPublisher, EventReader, EventStore, Ids, PortError,
+    RowReader,
 };
 use projections::consumer::by_position::ReadModel;
 use projections::consumer::{self, KafkaEventLog};
@@ -40,6 +41,7 @@ pub(super) async fn parts(
     (tasks, stores): (&TaskTracker, &TaskTracker),
 ) -> Result<Parts, StartError> {
     let (store, reader) = open_store(config, &clock, stores).await?;
+    let rows = open_rows(config, &clock, stores).await?;
     let models = read_model::open(&urls.database).await?;
     let topics = Topics::prefixed(&config.kafka.topic_prefix);
     let producer = ProducerSettings::default();
@@ -67,6 +69,7 @@ pub(super) async fn parts(
             consumer::GroupProtocol::default(),
         )),
         reader: Arc::clone(&reader),
+        rows,
         store,
         log,
         gate,
@@ -115,6 +118,19 @@ async fn open_store(
     }
 }
 
+/// Auditors ask seldom: a connection each for the bytes and for the seals.
+const ROW_READERS: u32 = 2;
+
+async fn open_rows(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    stores: &TaskTracker,
+) -> Result<Arc<dyn RowReader>, StartError> {
+    let clock = Arc::clone(clock);
+    let options = StoreOptions { clock, readers: ROW_READERS, tasks: stores.clone() };
+    Ok(store::open_audit(&config.database, &options).await?.rows)
+}
+
 fn kafka(config: &Config, urls: &ClusterUrls, topics: &Topics) -> Result<Kafka, StartError> {
     let parked: Option<Arc<dyn ParkedPublisher>> = if config.roles.contains(&Role::Writer) {
         Some(Arc::new(KafkaParkedPublisher::connect(&urls.kafka, &topics.parked)?))
@@ -132,5 +148,6 @@ fn kafka(config: &Config, urls: &ClusterUrls, topics: &Topics) -> Result<Kafka, 
         let protocol = GroupProtocol::default();
         Ok(Box::new(KafkaCommandConsumer::join(&brokers, &topic, &group, protocol)?))
     };
-    Ok(Kafka { join: Box::new(join), parked, publisher })
+    let witness = (urls.kafka.clone(), topics.witness.clone());
+    Ok(Kafka { join: Box::new(join), parked, publisher, witness })
 }

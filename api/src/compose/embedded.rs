@@ -34,6 +34,7 @@ pub(super) async fn parts(
     };
     let store = store::open(&config.database, &options).await?;
     let reader: Arc<dyn EventReader> = store.clone();
+    let rows = store::open_audit(&config.database, &options).await?.rows;
     let models = read_model::open(&config.database).await?;
     // each run is a log of its own: its queue begins at offset 0, and nothing in it outlives it
     let topic = format!("memory.{}", ids.uuid());
@@ -49,6 +50,7 @@ pub(super) async fn parts(
     Ok(Parts {
         event_log: Arc::new(StoreEventLog::new(Arc::clone(&reader))),
         reader: Arc::clone(&reader),
+        rows,
         store: Some(store),
         log: log.clone(),
         gate,

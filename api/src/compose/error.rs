@@ -9,6 +9,7 @@ use commands::writer::WriterError;
 use domain::ports::PortError;
 
 use crate::auth::JwksError;
+use crate::config::SealKeyError;
 
 /// Why a process does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,12 @@ pub enum StartError {
     /// The HTTP client of webhooks.
     #[error("webhooks cannot be sent")]
     Webhooks(#[from] reqwest::Error),
+    /// The key that seals the log.
+    #[error(transparent)]
+    SealKey(#[from] SealKeyError),
+    /// The witness folder.
+    #[error("the witness folder cannot be made")]
+    Witness(#[source] io::Error),
     /// A fail point.
     #[error(transparent)]
     Fault(#[from] UnknownFault),

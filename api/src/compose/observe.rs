@@ -36,6 +36,7 @@ fn install() -> PrometheusHandle {
     }
     commands::metrics::describe_core();
     commands::metrics::describe_log();
+    commands::metrics::describe_sealer();
     commands::metrics::describe_store();
     projections::metrics::describe_gate();
     projections::metrics::describe_consumer();

@@ -6,7 +6,7 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, PortError, SalesBoard, StockGate, WebhookBook,
+    EventStore, FeedBus, OrderBook, PortError, RowReader, SalesBoard, StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -15,6 +15,8 @@ use super::adapters::Models;
 /// What the roles of a process work with.
 pub(super) struct Parts {
     pub reader: Arc<dyn EventReader>,
+    /// The log as its bytes, for auditors.
+    pub rows: Arc<dyn RowReader>,
     /// Absent where no role of the process writes.
     pub store: Option<Arc<dyn EventStore>>,
     pub log: Arc<dyn CommandLog>,
@@ -44,4 +46,6 @@ pub(super) struct Kafka {
     pub join: Box<dyn Fn() -> Result<Box<dyn CommandConsumer>, PortError> + Send + Sync>,
     pub parked: Option<Arc<dyn ParkedPublisher>>,
     pub publisher: Option<Arc<dyn EventPublisher>>,
+    /// The topic of witnesses, with its brokers.
+    pub witness: (String, String),
 }

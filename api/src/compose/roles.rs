@@ -8,9 +8,11 @@ use commands::faults::Faults;
 use commands::intake::ReceiptsWorker;
 use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts, SimulatedGateway};
 use commands::relay;
+use commands::sealer::{self, FolderWitness, KafkaWitness, SealerPorts, WitnessSink};
+use commands::store;
 use commands::writer::{self, Owned, WriterConfig, WriterPorts};
 use domain::envelope::Position;
-use domain::ports::{Clock, CommandConsumer, EventStore};
+use domain::ports::{Clock, CommandConsumer, EventStore, PortError};
 use futures::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::consumer::by_position;
@@ -23,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use super::adapters::Gates;
 use super::parts::{Parts, Wire};
-use crate::config::{Config, Role, Secrets};
+use crate::config::{Config, Role, SealKeyError, Secrets, seal_signer};
 use crate::webhooks::{AddressRule, SecretKey, Sender};
 
 /// How often the recorder of metrics tidies up.
@@ -119,6 +121,7 @@ impl Roles {
             }
             if roles.contains(&Role::Relay) {
                 self.relay(parts, store, setting);
+                self.sealer(parts, store, setting).await?;
             }
             if roles.contains(&Role::Process) {
                 self.process(parts, store, setting);
@@ -165,6 +168,46 @@ impl Roles {
         let owner = setting.instance.to_owned();
         let work = relay::run(store, publisher, clock, owner, self.stop.clone());
         self.spawn_endless("relay", work);
+    }
+
+    /// Seals where there is a key: which one is asked before each pass, so that another may go on.
+    async fn sealer(
+        &self,
+        parts: &Parts,
+        store: &Arc<dyn EventStore>,
+        setting: &Setting<'_>,
+    ) -> Result<(), StartError> {
+        let config = &setting.config.seal;
+        let file = config.key_file.clone();
+        match seal_signer(file.as_deref()) {
+            Err(SealKeyError::None) => return Ok(()),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let mut witnesses: Vec<Box<dyn WitnessSink>> = vec![];
+        if let Some(folder) = &config.witness_folder {
+            let folder = FolderWitness::open(folder).map_err(StartError::Witness)?;
+            witnesses.push(Box::new(folder));
+        }
+        if let Wire::Kafka(kafka) = &parts.wire {
+            let (brokers, topic) = &kafka.witness;
+            witnesses.push(Box::new(KafkaWitness::connect(brokers, topic)?));
+        }
+        let sink = store::open_seal_sink(&setting.config.database).await?;
+        let sealer = SealerPorts {
+            store: Arc::clone(store),
+            rows: Arc::clone(&parts.rows),
+            witnesses,
+            signer: Box::new(move || {
+                seal_signer(file.as_deref())
+                    .map_err(|error| PortError::unavailable("the seal key", error))
+            }),
+            clock: Arc::clone(&setting.clock),
+        };
+        let every = Duration::from_secs(config.every_seconds.into());
+        let work = sealer::run(sealer, sink, every, setting.instance.to_owned(), self.stop.clone());
+        self.spawn_endless("sealer", work);
+        Ok(())
     }
 
     fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {

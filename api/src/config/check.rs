@@ -102,6 +102,9 @@ impl Config {
         if self.http.request_seconds == 0 || self.postgres.connections == 0 {
             return mix("http.request_seconds and postgres.connections are at least 1".to_owned());
         }
+        if self.seal.every_seconds == 0 {
+            return mix("seal.every_seconds is at least 1".to_owned());
+        }
         if let Some(origin) = self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
             return mix(format!(
                 "allowed_origins: {origin:?} is no origin such as https://a.example"

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod print;
+mod seal_key;
 mod secret;
 mod settings;
 
@@ -20,6 +21,7 @@ use crate::live::{
 pub use check::{Backend, ClusterUrls, Finding};
 pub use load::{ConfigError, Flags, load};
 pub use print::{example, print, print_json};
+pub use seal_key::{SEAL_KEY_VARIABLE, SealKeyError, seal_signer};
 pub use secret::{SecretError, Secrets};
 pub use settings::{SETTINGS, Setting};
 
@@ -123,6 +125,8 @@ pub struct Config {
     pub live: LiveConfig,
     /// The viewer page.
     pub watch: WatchConfig,
+    /// Seals of the log.
+    pub seal: SealConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -275,6 +279,24 @@ pub struct WatchConfig {
     pub video_url: Option<String>,
 }
 
+/// Seals of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SealConfig {
+    /// The key; the process that relays seals where there is one.
+    pub key_file: Option<PathBuf>,
+    /// How often what is no whole block is sealed.
+    pub every_seconds: u32,
+    /// Where each seal is kept too.
+    pub witness_folder: Option<PathBuf>,
+}
+
+impl Default for SealConfig {
+    fn default() -> Self {
+        Self { key_file: None, every_seconds: 60, witness_folder: None }
+    }
+}
+
 /// Logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -314,6 +336,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             live: LiveConfig::default(),
             watch: WatchConfig::default(),
+            seal: SealConfig::default(),
             log: LogConfig::default(),
         }
     }

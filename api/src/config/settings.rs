@@ -229,6 +229,26 @@ pub const SETTINGS: &[Setting] = &[
         "https://cdn.example/live/{broadcast}.m3u8",
         "The video of a broadcast on the viewer page, as a browser plays it; {broadcast} stands for its id.",
     ),
+    optional(
+        "seal.key_file",
+        "ONAIR_SEAL_KEY_FILE",
+        Text,
+        "/run/secrets/onair-seal",
+        "File with the key that seals the log, 32 bytes in hexadecimal; a new key may stand in it at any time. ONAIR_SEAL_KEY may hold the key itself; without either nothing is sealed.",
+    ),
+    setting(
+        "seal.every_seconds",
+        "ONAIR_SEAL_EVERY_SECONDS",
+        Number,
+        "How often what is no whole block of 1,024 events is sealed.",
+    ),
+    optional(
+        "seal.witness_folder",
+        "ONAIR_SEAL_WITNESS_FOLDER",
+        Text,
+        "/mnt/witness",
+        "Folder that each seal is written to, kept by somebody else; in a cluster the topic onair.witness.v1 gets them too.",
+    ),
     setting("log.filter", "ONAIR_LOG", Text, "Which lines are logged, such as info or api=debug."),
     setting("log.format", "ONAIR_LOG_FORMAT", Text, "json, pretty, or auto: pretty on a terminal."),
 ];

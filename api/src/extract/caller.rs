@@ -121,6 +121,10 @@ guard!(
     HostOrAuditor: Host | Auditor
 );
 guard!(
+    /// An auditor.
+    Auditor: Auditor
+);
+guard!(
     /// A moderator or a host.
     ModeratorOrHost: Moderator | Host
 );

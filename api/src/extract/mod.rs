@@ -13,8 +13,10 @@ pub mod trace;
 pub mod values;
 
 pub use body::{JsonBody, JsonText, OptionalJsonBody};
-pub use caller::{Anyone, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer};
+pub use caller::{
+    Anyone, Auditor, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer,
+};
 pub use fields::{Errors, Form};
 pub use idempotency::{Key, OptionalKey};
-pub use path::{Id, MessagePath, ViewerPath};
+pub use path::{Id, MessagePath, OrderPath, ViewerPath};
 pub use query::Params;

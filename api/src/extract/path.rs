@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use domain::ids::ViewerId;
+use domain::ids::{OrderId, ViewerId};
 use uuid::Uuid;
 
 use crate::problem::Problem;
@@ -29,6 +29,17 @@ async fn segment<T: FromStr, S: Send + Sync>(
     let segments = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
     let found = segments.ok().and_then(|Path(segments)| segments.get(name)?.parse().ok());
     found.ok_or_else(|| Problem::not_found(name))
+}
+
+/// The `{order}` of a path.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderPath(pub OrderId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OrderPath {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        segment(parts, state, "order").await.map(Self)
+    }
 }
 
 /// The `{message}` of a path.

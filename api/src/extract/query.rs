@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use domain::Timestamp;
+use domain::envelope::Position;
 use domain::ids::SpotlightId;
 use domain::ports::PortError;
 use domain::views::OrderStatus;
@@ -73,6 +74,19 @@ impl Params {
             let fits = !text.is_empty() && text.len() <= CURSOR_MAX_CHARS;
             fits.then(|| text.to_owned()).ok_or_else(|| "is not a cursor of this list".to_owned())
         })
+    }
+
+    /// The number after which a page begins: `after`, or the cursor that a page before gave out.
+    pub fn after(&mut self) -> Position {
+        let mut number = |name| {
+            self.parsed(name, |text| {
+                // positions fit into a column of the store
+                let number = text.parse().ok().filter(|number| *number <= i64::MAX.unsigned_abs());
+                number.ok_or_else(|| "is not a number that this list gave out".to_owned())
+            })
+        };
+        let (after, cursor) = (number("after"), number("cursor"));
+        cursor.or(after).map_or(Position::START, Position)
     }
 
     /// As what an export is wanted.

@@ -19,9 +19,10 @@ pub use import::{IMPORT_PAGE_ROWS, ImportError, Imported, import};
 pub use memory::MemoryStore;
 pub use open::{
     AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
+    open_seal_sink,
 };
 pub use postgres::{PostgresReader, PostgresStore};
-pub use seal_log::{SealLogError, SealedLog, seal_log};
+pub use seal_log::{SealLogError, SealSink, SealedLog, seal_log, seal_on};
 pub use sqlite::{SqliteReader, SqliteStore};
 
 /// How long a role's lease lasts without being renewed, in seconds.

@@ -149,6 +149,17 @@ pub(super) async fn seal_sink(database: &str) -> Result<Box<dyn SealSink>, OpenE
     })
 }
 
+/// Where the server that owns a database writes seals.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open_seal_sink(database: &str) -> Result<Box<dyn SealSink>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Box::new(SqliteSealSink::beside_owner(database).await?),
+        Kind::Postgres => Box::new(PostgresSealSink::open(database).await?),
+    })
+}
+
 /// Runs the migrations that a database lacks, under a lock.
 ///
 /// # Errors

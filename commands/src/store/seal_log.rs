@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::envelope::Position;
-use domain::ports::{PortError, RowReader};
+use domain::ports::{Clock, PortError, RowReader};
 use domain::seal::{KeyRecord, SEAL_BLOCK_EVENTS, SealSigner, SealState, SealedBlock, row_hash};
 
 use super::{OpenError, StoreOptions};
@@ -45,7 +45,11 @@ pub struct SealedLog {
 
 /// Where seals go.
 #[async_trait::async_trait]
-pub(super) trait SealSink: Send {
+pub trait SealSink: Send {
+    /// Writes a seal, and the key that signed it where it is new.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or has a seal of that number.
     async fn insert(&mut self, block: &SealedBlock, key: &KeyRecord) -> Result<(), sqlx::Error>;
 }
 
@@ -62,10 +66,25 @@ pub async fn seal_log(
 ) -> Result<SealedLog, SealLogError> {
     let mut sink = super::open::seal_sink(database).await?;
     let rows = super::open_audit(database, options).await?.rows;
-    let mut state = state_of(rows.as_ref()).await?;
+    let clock = options.clock.as_ref();
+    seal_on(rows.as_ref(), sink.as_mut(), clock, (signer, 1), progress).await
+}
+
+/// As [`seal_log`], on a log and a sink that are open; with at least `least` rows in each block.
+///
+/// # Errors
+/// [`SealLogError`].
+pub async fn seal_on(
+    rows: &dyn RowReader,
+    sink: &mut dyn SealSink,
+    clock: &dyn Clock,
+    (signer, least): (&SealSigner, u64),
+    progress: &mut (dyn FnMut(Position, Position) + Send),
+) -> Result<SealedLog, SealLogError> {
+    let mut state = state_of(rows).await?;
     let end = rows.last_row().await?;
     let (mut blocks, limit) = (0, usize::try_from(SEAL_BLOCK_EVENTS).unwrap_or(usize::MAX));
-    while state.last() < end {
+    while end.0.saturating_sub(state.last().0) >= least.max(1) {
         let mut page = rows.rows(state.last(), limit).await?;
         page.retain(|row| row.position <= end);
         let mut hashes = Vec::with_capacity(page.len());
@@ -78,7 +97,7 @@ pub async fn seal_log(
         if hashes.is_empty() {
             break;
         }
-        let at: Timestamp = micros(options.clock.now());
+        let at: Timestamp = micros(clock.now());
         let block = state.seal(hashes, at, signer);
         let number = block.seal.number;
         let key = KeyRecord::of(&signer.public_key(), number);

@@ -11,6 +11,7 @@ pub use before::order_before;
 pub use fold::{fold, hold_to_expire, order_of, payment_is_open};
 pub use memory::MemoryOrderBook;
 pub use postgres::PostgresOrderBook;
+pub(crate) use rows::identity;
 pub use sqlite::SqliteOrderBook;
 
 /// The read model's name in errors, checkpoints and metrics.

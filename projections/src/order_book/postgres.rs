@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::NAME;
 use super::rows::{Row, fold_rows, identity, key, list_statement, touched};
 use crate::read_model::{
-    Cursor, Identity, after_checkpoint, column_limit, decode, due_limit, micros, page_limit,
+    Cursor, Identity, Slot, after_checkpoint, column_limit, decode, due_limit, micros, page_limit,
     page_of_rows, postgres, unreachable_as,
 };
 
@@ -21,21 +21,47 @@ use crate::read_model::{
 pub struct PostgresOrderBook {
     pool: PgPool,
     identity: Identity,
+    slot: Slot,
 }
 
 impl PostgresOrderBook {
     /// The order book of a migrated database.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, identity: identity() }
+        Self::in_slot(pool, Slot::Live)
+    }
+
+    /// The same, of rows in a slot.
+    pub fn in_slot(pool: PgPool, slot: Slot) -> Self {
+        Self { pool, identity: identity().in_slot(slot), slot }
+    }
+
+    /// Applies events in a transaction; returns the checkpoint that it will have.
+    ///
+    /// # Errors
+    /// As of [`OrderBook::apply`].
+    pub(crate) async fn apply_in(
+        &self,
+        transaction: &mut PgConnection,
+        events: &[Recorded],
+    ) -> Result<Position, PortError> {
+        let from = postgres::lock(&mut *transaction, &self.identity).await?;
+        let new = after_checkpoint(NAME, from, events)?;
+        let Some(last) = new.last() else { return Ok(from) };
+        let orders = touched(new).into_iter().map(|order| order.0).collect();
+        let known = load(&mut *transaction, self.slot, orders).await?;
+        save(&mut *transaction, self.slot, fold_rows(known, new)?).await?;
+        postgres::advance(&mut *transaction, &self.identity, from, last.position).await?;
+        Ok(last.position)
     }
 }
 
 async fn load(
     transaction: &mut PgConnection,
+    slot: Slot,
     orders: Vec<Uuid>,
 ) -> Result<Vec<OrderView>, PortError> {
     let rows: Vec<String> =
-        sqlx::query_scalar("SELECT view::text FROM order_book WHERE id = ANY($1)")
+        sqlx::query_scalar(&slot.sql("SELECT view::text FROM order_book WHERE id = ANY($1)"))
             .bind(orders)
             .fetch_all(transaction)
             .await
@@ -43,11 +69,11 @@ async fn load(
     rows.iter().map(|row| decode(NAME, row)).collect()
 }
 
-async fn save(transaction: &mut PgConnection, rows: Vec<Row>) -> Result<(), PortError> {
+async fn save(transaction: &mut PgConnection, slot: Slot, rows: Vec<Row>) -> Result<(), PortError> {
     fn column<'a, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
         rows.iter().map(of).collect()
     }
-    sqlx::query(
+    sqlx::query(&slot.sql(
         "INSERT INTO order_book (id, seller, viewer_ref, spotlight, broadcast, status,
              accepted_us, hold_us, payment_open, view)
          SELECT id, seller, viewer_ref, spotlight, broadcast, status,
@@ -58,7 +84,7 @@ async fn save(transaction: &mut PgConnection, rows: Vec<Row>) -> Result<(), Port
                  accepted_us, hold_us, payment_open, view)
          ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, hold_us = EXCLUDED.hold_us,
              payment_open = EXCLUDED.payment_open, view = EXCLUDED.view",
-    )
+    ))
     .bind(column(&rows, |row| row.id))
     .bind(column(&rows, |row| row.seller.as_str()))
     .bind(column(&rows, |row| row.viewer_ref.as_str()))
@@ -83,20 +109,14 @@ impl OrderBook for PostgresOrderBook {
 
     async fn apply(&self, events: &[Recorded]) -> Result<Position, PortError> {
         let mut transaction = self.pool.begin().await.map_err(unreachable_as(NAME))?;
-        let from = postgres::lock(&mut transaction, &self.identity).await?;
-        let new = after_checkpoint(NAME, from, events)?;
-        let Some(last) = new.last() else { return Ok(from) };
-        let orders = touched(new).into_iter().map(|order| order.0).collect();
-        let known = load(&mut transaction, orders).await?;
-        save(&mut transaction, fold_rows(known, new)?).await?;
-        postgres::advance(&mut transaction, &self.identity, from, last.position).await?;
+        let last = self.apply_in(&mut transaction, events).await?;
         transaction.commit().await.map_err(unreachable_as(NAME))?;
-        Ok(last.position)
+        Ok(last)
     }
 
     async fn order(&self, order: OrderId) -> Result<Option<OrderView>, PortError> {
         let row: Option<String> =
-            sqlx::query_scalar("SELECT view::text FROM order_book WHERE id = $1")
+            sqlx::query_scalar(&self.slot.sql("SELECT view::text FROM order_book WHERE id = $1"))
                 .bind(order.0)
                 .fetch_optional(&self.pool)
                 .await
@@ -108,6 +128,7 @@ impl OrderBook for PostgresOrderBook {
         let cursor = Cursor::decode_optional(query.cursor.as_deref())?;
         let limit = page_limit(query.limit);
         let statement = list_statement("view::text", query, cursor.as_ref());
+        let statement = self.slot.sql(&statement);
         let mut list = sqlx::query_scalar(&statement).bind(query.seller.as_str());
         if let Some(viewer) = &query.viewer {
             list = list.bind(viewer.as_str());
@@ -133,9 +154,9 @@ impl OrderBook for PostgresOrderBook {
     }
 
     async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<OrderView>, PortError> {
-        let rows: Vec<String> = sqlx::query_scalar(
+        let rows: Vec<String> = sqlx::query_scalar(&self.slot.sql(
             "SELECT view::text FROM order_book WHERE hold_us <= $1 ORDER BY hold_us, id LIMIT $2",
-        )
+        ))
         .bind(micros(now))
         .bind(column_limit(due_limit(limit)))
         .fetch_all(&self.pool)
@@ -151,9 +172,9 @@ impl OrderBook for PostgresOrderBook {
     ) -> Result<Vec<OrderView>, PortError> {
         // the nil id is the least one, and is no order's
         let after = after.map_or(Uuid::nil(), |order| order.0);
-        let rows: Vec<String> = sqlx::query_scalar(
+        let rows: Vec<String> = sqlx::query_scalar(&self.slot.sql(
             "SELECT view::text FROM order_book WHERE payment_open AND id > $1 ORDER BY id LIMIT $2",
-        )
+        ))
         .bind(after)
         .bind(column_limit(due_limit(limit)))
         .fetch_all(&self.pool)

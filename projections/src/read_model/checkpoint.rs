@@ -6,6 +6,8 @@ use domain::ports::PortError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::slot::Slot;
+
 const CHECKPOINT: &str = "projection_checkpoint";
 
 /// Who writes the rows. Rows of another version or with another fingerprint are never mixed with
@@ -14,6 +16,8 @@ const CHECKPOINT: &str = "projection_checkpoint";
 pub struct Identity {
     /// The read model.
     pub name: &'static str,
+    /// Its row in the table of checkpoints.
+    pub row: String,
     /// The version of its fold; raised by hand when the fold gives other rows.
     pub version: i32,
     /// The fingerprint of what the fold takes in.
@@ -27,7 +31,12 @@ impl Identity {
     /// The identity of a fold that takes `events` in.
     pub fn new(name: &'static str, version: i32, events: &[&str]) -> Self {
         let text = format!("{name} {version} {}", events.join(" "));
-        Self { name, version, fingerprint: Fingerprint::of(text.as_bytes()) }
+        Self { name, row: name.to_owned(), version, fingerprint: Fingerprint::of(text.as_bytes()) }
+    }
+
+    /// The identity of the same fold's rows in another slot.
+    pub fn in_slot(self, slot: Slot) -> Self {
+        Self { row: slot.of(self.name), ..self }
     }
 
     /// The position of a stored row that this fold may go on from.

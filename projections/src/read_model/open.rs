@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::{ChatLog, OrderBook, PortError, SalesBoard, WebhookBook};
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 use super::checkpoint::unreachable_as;
@@ -47,14 +48,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             })
         }
         Some("postgres" | "postgresql") => {
-            let pool = PgPoolOptions::new()
-                .max_connections(CONNECTIONS_MAX)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // in a storm each waits a little, and a line for each helps nobody; what fails says so
-                .acquire_slow_threshold(ACQUIRE_TIMEOUT)
-                .connect(database)
-                .await
-                .map_err(unreachable_as("read models"))?;
+            let pool = open_pool(database).await?;
             Ok(ReadModels {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
                 board: Arc::new(PostgresSalesBoard::new(pool.clone())),
@@ -67,4 +61,19 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             "the address is neither sqlite://FILE nor postgres://…",
         )),
     }
+}
+
+/// Connections to a server for the read models.
+///
+/// # Errors
+/// It cannot be reached.
+pub(crate) async fn open_pool(database: &str) -> Result<PgPool, PortError> {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // in a storm each waits a little, and a line for each helps nobody; what fails says so
+        .acquire_slow_threshold(ACQUIRE_TIMEOUT)
+        .connect(database)
+        .await
+        .map_err(unreachable_as("read models"))
 }

@@ -12,7 +12,7 @@ use super::checkpoint::{Identity, Stored, from_column, to_column, unreachable_as
 /// The database cannot be reached.
 pub async fn checkpoint(pool: &PgPool, identity: &Identity) -> Result<Position, PortError> {
     let position = sqlx::query_scalar("SELECT position FROM projection_checkpoint WHERE name = $1")
-        .bind(identity.name)
+        .bind(&identity.row)
         .fetch_optional(pool)
         .await
         .map_err(unreachable_as(identity.name))?;
@@ -33,7 +33,7 @@ pub async fn lock(
         "INSERT INTO projection_checkpoint (name, version, position, fingerprint)
          VALUES ($1, $2, 0, $3) ON CONFLICT (name) DO NOTHING",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .bind(identity.version)
     .bind(identity.fingerprint.as_str())
     .execute(&mut *transaction)
@@ -43,7 +43,7 @@ pub async fn lock(
         "SELECT position, version, fingerprint FROM projection_checkpoint
          WHERE name = $1 FOR UPDATE",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .fetch_one(transaction)
     .await
     .map_err(unavailable)?;
@@ -63,7 +63,7 @@ pub async fn advance(
     let moved = sqlx::query(
         "UPDATE projection_checkpoint SET position = $3 WHERE name = $1 AND position = $2",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .bind(to_column(from)?)
     .bind(to_column(to)?)
     .execute(transaction)

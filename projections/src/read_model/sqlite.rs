@@ -54,7 +54,7 @@ pub async fn begin(
 /// The database cannot be reached.
 pub async fn checkpoint(pool: &SqlitePool, identity: &Identity) -> Result<Position, PortError> {
     let position = sqlx::query_scalar("SELECT position FROM projection_checkpoint WHERE name = $1")
-        .bind(identity.name)
+        .bind(&identity.row)
         .fetch_optional(pool)
         .await
         .map_err(unreachable_as(identity.name))?;
@@ -74,7 +74,7 @@ pub async fn locked(
         "INSERT INTO projection_checkpoint (name, version, position, fingerprint)
          VALUES ($1, $2, 0, $3) ON CONFLICT (name) DO NOTHING",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .bind(identity.version)
     .bind(identity.fingerprint.as_str())
     .execute(&mut *transaction)
@@ -84,7 +84,7 @@ pub async fn locked(
         "SELECT position, version, fingerprint FROM projection_checkpoint
          WHERE name = $1",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .fetch_one(transaction)
     .await
     .map_err(unavailable)?;
@@ -104,7 +104,7 @@ pub async fn advance(
     let moved = sqlx::query(
         "UPDATE projection_checkpoint SET position = $3 WHERE name = $1 AND position = $2",
     )
-    .bind(identity.name)
+    .bind(&identity.row)
     .bind(to_column(from)?)
     .bind(to_column(to)?)
     .execute(transaction)

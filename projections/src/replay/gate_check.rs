@@ -11,6 +11,8 @@ use domain::ports::{EntryState, EventReader, GateSnapshot, GateView, PortError, 
 use domain::spotlight::SpotlightEvent;
 use uuid::Uuid;
 
+use super::pages::Pages;
+
 const PAGE_EVENTS: usize = 1_000;
 
 /// Compares the gate of every spotlight that the log has not closed with the fold of the log as of
@@ -35,17 +37,7 @@ impl<'a> GateCheck<'a> {
 
     /// Follows which spotlights there are.
     pub fn take(&mut self, event: &Recorded) {
-        if let Event::Spotlight(fact) = &event.event {
-            match fact {
-                SpotlightEvent::SpotlightScheduled { .. } => {
-                    self.open.insert(fact.spotlight_id(), event.event_id);
-                }
-                SpotlightEvent::SpotlightClosed { .. } => {
-                    self.open.remove(&fact.spotlight_id());
-                }
-                _ => {}
-            }
-        }
+        follow(&mut self.open, event);
     }
 
     /// Compares them all. A gate that knows nothing is being rebuilt, or was never asked.
@@ -100,6 +92,57 @@ impl<'a> GateCheck<'a> {
             if reached { event_id } else { EventId(Uuid::nil()) },
         ))
     }
+}
+
+/// The spotlights that the log has not closed.
+///
+/// # Errors
+/// The log cannot be read, or an event does not decode.
+pub async fn open_spotlights(reader: &dyn EventReader) -> Result<Vec<SpotlightId>, PortError> {
+    let mut open = BTreeMap::new();
+    let mut pages = Pages::new(reader, None, reader.head().await?);
+    loop {
+        let page = pages.next().await?;
+        if page.is_empty() {
+            return Ok(open.into_keys().collect());
+        }
+        for event in &page {
+            follow(&mut open, event);
+        }
+    }
+}
+
+fn follow(open: &mut BTreeMap<SpotlightId, EventId>, event: &Recorded) {
+    if let Event::Spotlight(fact) = &event.event {
+        match fact {
+            SpotlightEvent::SpotlightScheduled { .. } => {
+                open.insert(fact.spotlight_id(), event.event_id);
+            }
+            SpotlightEvent::SpotlightClosed { .. } => {
+                open.remove(&fact.spotlight_id());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the gate of a spotlight shows otherwise than the log, in words; `None` where the gate knows
+/// nothing of it: it is rebuilt when it is asked for.
+///
+/// # Errors
+/// The gate or the store cannot be reached.
+pub async fn gate_differences(
+    gate: &dyn StockGate,
+    reader: &dyn EventReader,
+    spotlight: SpotlightId,
+) -> Result<Option<Vec<String>>, PortError> {
+    let Some(view) = gate.view(spotlight).await? else { return Ok(None) };
+    let check = GateCheck::new(gate, reader);
+    let (snapshot, _) = check.fold(spotlight, view.applied, EventId(Uuid::nil())).await?;
+    Ok(Some(match snapshot {
+        Some(snapshot) => differences(&snapshot, &view, false),
+        None => vec!["the gate has applied what the log does not hold".to_owned()],
+    }))
 }
 
 /// What the gate shows otherwise than the fold.

@@ -8,7 +8,10 @@
 
 mod at;
 mod bisect;
+mod books;
+mod evidence;
 pub mod export;
+mod fairness;
 mod gate_check;
 mod order_log;
 mod orders_check;
@@ -21,13 +24,25 @@ mod state;
 mod stock_at;
 mod timeline;
 mod trace;
+mod upcasters;
 mod verify;
+mod watch;
+mod whatif;
 mod why;
 mod why_words;
 mod witness;
 
 pub use at::{Change, Diff, When, diff, render_diff, render_state, state_at};
 pub use bisect::{BisectError, Bisected, Hit, PREDICATE_CHARS_MAX, Predicate, bisect};
+pub use books::{
+    BOOK_ENTRIES_MAX, BookDifference, BookEntry, BooksChecked, BooksError, Settlement, Standing,
+    check_books, read_books, render_books,
+};
+pub use evidence::{Evidence, EvidenceError, EvidenceSource, write_evidence};
+pub use fairness::{
+    ADMISSIONS_MAX, Fairness, NodeSkew, OVERTAKINGS_KEPT_MAX, Overtaking, fairness, render_fairness,
+};
+pub use gate_check::{gate_differences, open_spotlights};
 pub use order_log::{AskError, accepted_order};
 pub use prove::{
     Consistency, EventRef, Inclusion, ProofError, check_inclusion, prove_consistency, prove_event,
@@ -44,7 +59,13 @@ pub use timeline::{Hop, Timeline, render_timeline, timeline};
 pub use trace::{
     TRACE_EVENTS_MAX, Trace, TracedCommand, TracedEvent, render_dot, render_trace, trace,
 };
+pub use upcasters::{Linted, StoredVersion, lint, render_linted};
 pub use verify::{PAGE_EVENTS, Progress, VIOLATIONS_KEPT_MAX, VerifyOptions, verify};
+pub use watch::{HOLDS_COUNTED_MAX, LOOK_HEADING, Look, Watch, render_look};
+pub use whatif::{
+    APPROVED_PERCENT, CHANGED_KEPT_MAX, ChangedOrder, HOLD_SECONDS_MAX, LIMIT_MAX, Outcome, Rules,
+    Setting, SpotlightWhatIf, Totals, WhatIf, render_what_if, what_if,
+};
 pub use why::{BEFORE_MAX, VIEWER_ORDERS_MAX, Why, WhyViewer, why, why_viewer};
 pub use why_words::{Language, render_why, render_why_viewer};
 pub use witness::{Witness, WitnessError, read_witness, write_witness};

@@ -1,12 +1,15 @@
 //! One pass over the log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use domain::envelope::{Position, Recorded};
 use domain::ids::EventId;
 use domain::invariants::{Finding, Invariants, LogEnd, Violation};
 use domain::ports::{EventReader, OrderBook, PortError, RowReader, StockGate};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use uuid::Uuid;
 
 use super::gate_check::GateCheck;
@@ -14,6 +17,7 @@ use super::orders_check::OrdersCheck;
 use super::report::{Head, InvariantReport, Report, Verdict};
 use super::seals_check::{SealsChecked, check_seals};
 use super::witness::Witness;
+use crate::rebuild::read_ahead;
 
 /// Events that are read at a time.
 pub const PAGE_EVENTS: usize = 2_000;
@@ -40,6 +44,8 @@ pub struct VerifyOptions<'a> {
     pub settled: bool,
     /// Events per page; [`PAGE_EVENTS`] where absent.
     pub page: Option<usize>,
+    /// Pages are read and decoded in so many tasks while others are checked.
+    pub ahead: Option<(&'a Arc<dyn EventReader>, usize)>,
     /// The gate that I7 compares.
     pub gate: Option<&'a dyn StockGate>,
     /// The order book that I8 compares.
@@ -192,12 +198,13 @@ pub async fn verify(
         pass.orders = Some(check);
     }
     let page = options.page.unwrap_or(PAGE_EVENTS).max(1);
-    let mut next = read(reader, options.after, end, page).await?;
+    let mut pages = Source::new(reader, &options, end, page);
+    let mut next = pages.next(options.after).await?;
     while !next.is_end() {
         let current = next;
         let after = current.last;
         let (following, checked) =
-            futures::join!(read(reader, after, end, page), pass.take_page(&current.events));
+            futures::join!(pages.next(after), pass.take_page(&current.events));
         checked?;
         if let Some(detail) = current.unreadable {
             pass.take_unreadable(after, detail);
@@ -261,6 +268,50 @@ impl Chunk {
     fn is_end(&self) -> bool {
         self.events.is_empty() && self.unreadable.is_none()
     }
+}
+
+/// Where pages come from.
+struct Source<'a> {
+    reader: &'a dyn EventReader,
+    end: Position,
+    page: usize,
+    /// Pages that were asked for before their turn; gone where one of them is not whole.
+    ahead: Option<BoxStream<'static, Result<Vec<Recorded>, PortError>>>,
+}
+
+impl<'a> Source<'a> {
+    fn new(
+        reader: &'a dyn EventReader,
+        options: &VerifyOptions<'a>,
+        end: Position,
+        page: usize,
+    ) -> Self {
+        let ahead = options.ahead.filter(|(_, jobs)| *jobs > 1).map(|(reader, jobs)| {
+            read_ahead(Arc::clone(reader), (options.after, end), page, jobs).boxed()
+        });
+        Self { reader, end, page, ahead }
+    }
+
+    async fn next(&mut self, after: Position) -> Result<Chunk, PortError> {
+        if let Some(ahead) = &mut self.ahead {
+            match ahead.next().await {
+                Some(Ok(events)) if is_whole(&events, after) => {
+                    let last = events.last().map_or(after, |event| event.position);
+                    return Ok(Chunk { events, last, unreadable: None });
+                }
+                // a gap, or what does not decode: that is looked at page by page
+                None | Some(Ok(_) | Err(PortError::Corrupt { .. })) => self.ahead = None,
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        read(self.reader, after, self.end, self.page).await
+    }
+}
+
+/// Whether these are the next events, none missing.
+fn is_whole(events: &[Recorded], after: Position) -> bool {
+    let positions = events.iter().map(|event| event.position.0);
+    !events.is_empty() && positions.eq((after.0 + 1..).take(events.len()))
 }
 
 /// Reads a page; where one of its events does not decode, reads up to that event by halving.

@@ -6,13 +6,11 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use domain::ports::{PortError, RowReader};
-use domain::seal::{KeyRecord, Seal};
-use serde::{Deserialize, Serialize};
+use domain::seal::{KeyRecord, Seal, WITNESS_FORMAT, WitnessHeading};
+use serde::Serialize;
 
 /// Seals that are read at a time.
 const PAGE_SEALS: usize = 1_000;
-/// What the first line of a witness says.
-const FORMAT: &str = "onair witness v1";
 
 /// Why a witness cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +34,6 @@ pub enum WitnessError {
     NotSealed,
 }
 
-/// The first line: the published key set.
-#[derive(Serialize, Deserialize)]
-struct Heading {
-    format: String,
-    keys: Vec<KeyRecord>,
-}
-
 /// Seals that were kept elsewhere, by number, and the keys that they are believed by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Witness {
@@ -60,7 +51,7 @@ pub async fn write_witness(
     rows: &dyn RowReader,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, WitnessError> {
-    let heading = Heading { format: FORMAT.to_owned(), keys: rows.keys().await? };
+    let heading = WitnessHeading::new(rows.keys().await?);
     writeln!(out, "{}", json(&heading)?)?;
     let mut number = 0;
     loop {
@@ -90,7 +81,7 @@ pub fn read_witness(path: &Path) -> Result<Witness, WitnessError> {
         let mut files: Vec<_> =
             path.read_dir()?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
         files.sort();
-        for file in files.iter().filter(|file| file.is_file()) {
+        for file in files.iter().filter(|file| file.is_file() && !is_hidden(file)) {
             read_into(&mut witness, file)?;
         }
     } else {
@@ -103,14 +94,19 @@ pub fn read_witness(path: &Path) -> Result<Witness, WitnessError> {
     Ok(witness)
 }
 
+/// A name that begins with a dot is of a file that is being written.
+fn is_hidden(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 fn read_into(witness: &mut Witness, path: &Path) -> Result<(), WitnessError> {
     let wrong = |line: usize, detail: String| WitnessError::NoWitness { line, detail };
     for (line, text) in (1..).zip(BufReader::new(std::fs::File::open(path)?).lines()) {
         let text = text?;
         if line == 1 {
-            let heading: Heading =
+            let heading: WitnessHeading =
                 serde_json::from_str(&text).map_err(|error| wrong(line, error.to_string()))?;
-            if heading.format != FORMAT {
+            if heading.format != WITNESS_FORMAT {
                 return Err(wrong(line, format!("{:?} is no format of ours", heading.format)));
             }
             let new = heading.keys.into_iter().filter(|key| !witness.keys.contains(key));

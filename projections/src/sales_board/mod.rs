@@ -9,6 +9,7 @@ mod sqlite;
 
 use domain::views::{BroadcastView, SpotlightView};
 
+pub(crate) use columns::identity;
 pub use fold::{
     broadcast_of, fold_broadcast, fold_spotlight, fold_totals, no_sales, spotlight_of, sum_totals,
 };

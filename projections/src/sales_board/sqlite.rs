@@ -16,7 +16,7 @@ use super::columns::{
 use super::rows::Rows;
 use super::{NAME, broadcast_key, spotlight_key};
 use crate::read_model::{
-    Cursor, Identity, after_checkpoint, column_limit, decode, due_limit, encode, micros,
+    Cursor, Identity, Slot, after_checkpoint, column_limit, decode, due_limit, encode, micros,
     page_limit, page_of_rows, sqlite, unreachable_as,
 };
 
@@ -25,16 +25,43 @@ use crate::read_model::{
 pub struct SqliteSalesBoard {
     pool: SqlitePool,
     identity: Identity,
+    slot: Slot,
 }
 
 impl SqliteSalesBoard {
     /// The sales board of a migrated file, on a pool of [`crate::read_model::open_sqlite`].
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, identity: identity() }
+        Self::in_slot(pool, Slot::Live)
+    }
+
+    /// The same, of rows in a slot.
+    pub fn in_slot(pool: SqlitePool, slot: Slot) -> Self {
+        Self { pool, identity: identity().in_slot(slot), slot }
+    }
+
+    /// Applies events in a transaction; returns the checkpoint that it will have.
+    ///
+    /// # Errors
+    /// As of [`SalesBoard::apply`].
+    pub(crate) async fn apply_in(
+        &self,
+        transaction: &mut SqliteConnection,
+        events: &[Recorded],
+    ) -> Result<Position, PortError> {
+        let from = sqlite::locked(&mut *transaction, &self.identity).await?;
+        let new = after_checkpoint(NAME, from, events)?;
+        let Some(last) = new.last() else { return Ok(from) };
+        let mut rows = load(&mut *transaction, self.slot, &Touched::by(new)).await?;
+        for recorded in new {
+            rows.take_in(recorded);
+        }
+        save(&mut *transaction, self.slot, &rows).await?;
+        sqlite::advance(&mut *transaction, &self.identity, from, last.position).await?;
+        Ok(last.position)
     }
 
     async fn view(&self, statement: &str, id: Uuid) -> Result<Option<String>, PortError> {
-        sqlx::query_scalar(statement)
+        sqlx::query_scalar(&self.slot.sql(statement))
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await
@@ -42,20 +69,24 @@ impl SqliteSalesBoard {
     }
 }
 
-async fn load(transaction: &mut SqliteConnection, touched: &Touched) -> Result<Rows, PortError> {
+async fn load(
+    transaction: &mut SqliteConnection,
+    slot: Slot,
+    touched: &Touched,
+) -> Result<Rows, PortError> {
     let mut broadcasts: Vec<String> = vec![];
     if !touched.broadcasts.is_empty() {
-        broadcasts = sqlx::query_scalar(
+        broadcasts = sqlx::query_scalar(&slot.sql(
             "SELECT view FROM board_broadcasts WHERE id IN (SELECT value FROM json_each($1))",
-        )
+        ))
         .bind(encode(NAME, &touched.broadcasts)?)
         .fetch_all(&mut *transaction)
         .await
         .map_err(unreachable_as(NAME))?;
     }
-    let spotlights: Vec<(String, String)> = sqlx::query_as(
+    let spotlights: Vec<(String, String)> = sqlx::query_as(&slot.sql(
         "SELECT view, totals FROM board_spotlights WHERE id IN (SELECT value FROM json_each($1))",
-    )
+    ))
     .bind(encode(NAME, &touched.spotlights)?)
     .fetch_all(transaction)
     .await
@@ -65,15 +96,14 @@ async fn load(transaction: &mut SqliteConnection, touched: &Touched) -> Result<R
 
 async fn save_broadcasts(
     transaction: &mut SqliteConnection,
+    slot: Slot,
     rows: &[BroadcastColumns],
 ) -> Result<(), PortError> {
-    sqlx::query(
-        "INSERT INTO board_broadcasts (id, seller, status, created_us, ended_us, view)
+    sqlx::query(&slot.sql("INSERT INTO board_broadcasts (id, seller, status, created_us, ended_us, view)
          SELECT value->>'id', value->>'seller', value->>'status', value->>'created_us',
              value->>'ended_us', value->>'view'
          FROM json_each($1) WHERE true
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_us = excluded.ended_us, view = excluded.view",
-    )
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended_us = excluded.ended_us, view = excluded.view"))
     .bind(encode(NAME, &rows)?)
     .execute(transaction)
     .await
@@ -83,9 +113,10 @@ async fn save_broadcasts(
 
 async fn save_spotlights(
     transaction: &mut SqliteConnection,
+    slot: Slot,
     rows: &[SpotlightColumns],
 ) -> Result<(), PortError> {
-    sqlx::query(
+    sqlx::query(&slot.sql(
         "INSERT INTO board_spotlights (id, broadcast, status, created_us, opens_us, closes_us,
              view, totals)
          SELECT value->>'id', value->>'broadcast', value->>'status', value->>'created_us',
@@ -93,7 +124,7 @@ async fn save_spotlights(
          FROM json_each($1) WHERE true
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, opens_us = excluded.opens_us,
              closes_us = excluded.closes_us, view = excluded.view, totals = excluded.totals",
-    )
+    ))
     .bind(encode(NAME, &rows)?)
     .execute(transaction)
     .await
@@ -101,13 +132,17 @@ async fn save_spotlights(
     Ok(())
 }
 
-async fn save(transaction: &mut SqliteConnection, rows: &Rows) -> Result<(), PortError> {
+async fn save(
+    transaction: &mut SqliteConnection,
+    slot: Slot,
+    rows: &Rows,
+) -> Result<(), PortError> {
     let (broadcasts, spotlights) = write_rows(rows)?;
     if !broadcasts.is_empty() {
-        save_broadcasts(transaction, &broadcasts).await?;
+        save_broadcasts(transaction, slot, &broadcasts).await?;
     }
     if !spotlights.is_empty() {
-        save_spotlights(transaction, &spotlights).await?;
+        save_spotlights(transaction, slot, &spotlights).await?;
     }
     Ok(())
 }
@@ -120,17 +155,9 @@ impl SalesBoard for SqliteSalesBoard {
 
     async fn apply(&self, events: &[Recorded]) -> Result<Position, PortError> {
         let mut transaction = sqlite::begin(&self.pool, &self.identity).await?;
-        let from = sqlite::locked(&mut transaction, &self.identity).await?;
-        let new = after_checkpoint(NAME, from, events)?;
-        let Some(last) = new.last() else { return Ok(from) };
-        let mut rows = load(&mut transaction, &Touched::by(new)).await?;
-        for recorded in new {
-            rows.take_in(recorded);
-        }
-        save(&mut transaction, &rows).await?;
-        sqlite::advance(&mut transaction, &self.identity, from, last.position).await?;
+        let last = self.apply_in(&mut transaction, events).await?;
         transaction.commit().await.map_err(unreachable_as(NAME))?;
-        Ok(last.position)
+        Ok(last)
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<BroadcastView>, PortError> {
@@ -147,6 +174,7 @@ impl SalesBoard for SqliteSalesBoard {
         let cursor = Cursor::decode_optional(cursor)?;
         let limit = page_limit(limit);
         let statement = list_statement("board_broadcasts", "view", "seller", cursor.is_some());
+        let statement = self.slot.sql(&statement);
         let mut list = sqlx::query_scalar(&statement).bind(seller.as_str());
         if let Some(cursor) = cursor {
             list = list.bind(cursor.micros).bind(cursor.id.to_string());
@@ -170,6 +198,7 @@ impl SalesBoard for SqliteSalesBoard {
         let cursor = Cursor::decode_optional(cursor)?;
         let limit = page_limit(limit);
         let statement = list_statement("board_spotlights", "view", "broadcast", cursor.is_some());
+        let statement = self.slot.sql(&statement);
         let mut list = sqlx::query_scalar(&statement).bind(broadcast.to_string());
         if let Some(cursor) = cursor {
             list = list.bind(cursor.micros).bind(cursor.id.to_string());
@@ -180,7 +209,7 @@ impl SalesBoard for SqliteSalesBoard {
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<SpotlightView>, PortError> {
-        let rows: Vec<String> = sqlx::query_scalar(&due_statement("view"))
+        let rows: Vec<String> = sqlx::query_scalar(&self.slot.sql(&due_statement("view")))
             .bind(micros(now))
             .bind(column_limit(due_limit(limit)))
             .fetch_all(&self.pool)
@@ -190,11 +219,11 @@ impl SalesBoard for SqliteSalesBoard {
     }
 
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
-        let rows: Vec<(String, Option<String>)> = sqlx::query_as(
+        let rows: Vec<(String, Option<String>)> = sqlx::query_as(&self.slot.sql(
             "SELECT b.view, s.totals
              FROM board_broadcasts b LEFT JOIN board_spotlights s ON s.broadcast = b.id
              WHERE b.id = $1",
-        )
+        ))
         .bind(broadcast.to_string())
         .fetch_all(&self.pool)
         .await

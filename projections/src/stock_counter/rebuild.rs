@@ -84,6 +84,7 @@ pub struct Rebuilder {
     unknown: Mutex<BTreeMap<SpotlightId, Timestamp>>,
     wanted: Mutex<BTreeSet<SpotlightId>>,
     asked: Notify,
+    actor: Actor,
 }
 
 /// Ends a flight also when its future is dropped.
@@ -108,7 +109,14 @@ impl Rebuilder {
             unknown: Mutex::default(),
             wanted: Mutex::default(),
             asked: Notify::new(),
+            actor: Actor::system(),
         }
+    }
+
+    /// The same, on behalf of somebody who accounts for it.
+    #[must_use]
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor, ..self }
     }
 
     /// Sees to a gate that answered that it knows nothing: finds out why, and rebuilds a lost one.
@@ -311,7 +319,7 @@ impl Rebuilder {
             correlation: CorrelationId(self.ports.ids.uuid()),
             causation: None,
             traceparent: None,
-            actor: Actor::system(),
+            actor: self.actor.clone(),
             issued_at: self.ports.clock.now(),
             command: Command::Spotlight { command: SpotlightCommand::ReopenGate { expected } },
         }

@@ -1,17 +1,24 @@
 //! `onair replay`: audits, and what is built again from the log.
 
 mod export;
+mod fairness;
 mod import;
 mod moments;
 mod orders;
 mod progress;
 mod rebuild;
 mod receipt;
+mod reconcile;
 mod seals;
+mod slots;
 mod source;
+mod upcasters;
 mod verify;
+mod watch;
+mod whatif;
 
 use clap::Subcommand;
+use projections::rebuild::Model;
 use serde::Serialize;
 
 use super::{CliError, Verdict};
@@ -49,11 +56,23 @@ enum Tool {
         #[command(subcommand)]
         name: Rebuild,
     },
+    Reconcile(reconcile::ReconcileArgs),
+    Fairness(fairness::FairnessArgs),
+    Whatif(whatif::WhatIfArgs),
+    Upcasters(upcasters::UpcastersArgs),
+    Watch(watch::WatchArgs),
+    Compare(slots::CompareArgs),
+    Swap(slots::SwapArgs),
+    Rollback(slots::RollbackArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum Rebuild {
     Stock(rebuild::StockArgs),
+    #[command(name = "order_book")]
+    OrderBook(slots::RebuildArgs),
+    #[command(name = "sales_board")]
+    SalesBoard(slots::RebuildArgs),
 }
 
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
@@ -72,6 +91,20 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Witness(args) => seals::witness(args).await,
         Tool::Receipt(args) => receipt::receipt(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
+        Tool::Rebuild { name: Rebuild::OrderBook(args) } => {
+            slots::rebuild(args, Model::OrderBook).await
+        }
+        Tool::Rebuild { name: Rebuild::SalesBoard(args) } => {
+            slots::rebuild(args, Model::SalesBoard).await
+        }
+        Tool::Reconcile(args) => reconcile::reconcile(args).await,
+        Tool::Whatif(args) => whatif::whatif(args).await,
+        Tool::Fairness(args) => fairness::fairness(args).await,
+        Tool::Upcasters(args) => upcasters::upcasters(args).await,
+        Tool::Watch(args) => watch::watch(args).await,
+        Tool::Compare(args) => slots::compare(args).await,
+        Tool::Swap(args) => slots::swap(args).await,
+        Tool::Rollback(args) => slots::rollback(args).await,
     }
 }
 

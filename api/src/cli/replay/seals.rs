@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use commands::store::{self, OpenError, SealLogError, StoreOptions};
-use domain::seal::SealSigner;
 use projections::replay::{
     self, AskError, EventRef, ProofError, WitnessError, prove_consistency, prove_event,
 };
@@ -17,9 +16,6 @@ use super::progress::Bar;
 use super::{orders, print_json, source};
 use crate::cli::{CliError, SettingArgs, Verdict};
 use crate::config;
-
-/// The environment's way to give the key.
-const KEY_VARIABLE: &str = "ONAIR_SEAL_KEY";
 
 /// Seal what of the log is not sealed yet
 ///
@@ -38,30 +34,12 @@ pub(super) struct SealArgs {
     json: bool,
 }
 
-fn signer(file: Option<&PathBuf>) -> Result<SealSigner, CliError> {
-    let text = match (file, std::env::var(KEY_VARIABLE)) {
-        (Some(file), _) => std::fs::read_to_string(file)
-            .map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?,
-        (None, Ok(text)) => text,
-        (None, Err(_)) => {
-            return Err(CliError::usage(format!(
-                "no key: `openssl rand -hex 32 > seal.key`, then --key-file seal.key, or set \
-                 {KEY_VARIABLE}"
-            )));
-        }
-    };
-    let seed: Option<[u8; 32]> =
-        hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-    let seed = seed.ok_or_else(|| CliError::usage("the key is no 32 bytes in hexadecimal"))?;
-    Ok(SealSigner::from_seed(&seed))
-}
-
 pub(super) async fn seal(args: SealArgs) -> Result<Verdict, CliError> {
     let config = config::load(&args.settings.flags())?;
     if source::export_path(&config.database).is_some() {
         return Err(CliError::usage("an exported file cannot be sealed: name a store"));
     }
-    let signer = signer(args.key_file.as_ref())?;
+    let signer = config::seal_signer(args.key_file.as_deref()).map_err(CliError::usage)?;
     let options = StoreOptions {
         readers: config.postgres.connections,
         ..StoreOptions::new(Arc::new(SystemClock))

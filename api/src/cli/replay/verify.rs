@@ -30,6 +30,9 @@ pub(super) struct VerifyArgs {
     /// Nothing is under way any more: an order that has not ended is a break
     #[arg(long)]
     settled: bool,
+    /// Pages that are read and decoded at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::slots::jobs)]
+    jobs: usize,
     /// Seals that somebody else kept: a file of `replay witness export`, or a folder of such files
     #[arg(long, value_name = "PATH")]
     witness: Option<PathBuf>,
@@ -79,6 +82,7 @@ async fn check(
         up_to: args.to.map(Position),
         settled: args.settled,
         page: None,
+        ahead: Some((&source.events, args.jobs)),
         gate: gate.map(|gate| -> &dyn StockGate { gate }),
         orders,
         rows: Some(source.rows.as_ref()),

@@ -5,6 +5,7 @@ mod consumer;
 mod context;
 mod parked;
 mod producer;
+mod scan;
 mod watch;
 
 use rdkafka::ClientConfig;
@@ -16,6 +17,7 @@ pub use self::parked::KafkaParkedPublisher;
 pub use self::producer::{
     DELIVERY_TIMEOUT, KafkaCommandLog, PRODUCER_QUEUE_DEPTH, ProducerSettings,
 };
+pub use self::scan::{MISSING_KEPT_MAX, SCANNED_POSITIONS_MAX, ScannedEvents, scan_events};
 pub use self::watch::{LAG_INTERVAL, STALLED_AFTER};
 
 /// What every client of the cluster has in common.

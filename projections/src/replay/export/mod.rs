@@ -8,6 +8,7 @@ mod csv_line;
 mod file;
 mod json_line;
 mod lines;
+mod pseudonyms;
 mod write;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use domain::row::StoredRow;
 use serde_json::value::RawValue;
 
 pub use file::{ExportFile, FileError};
+pub use pseudonyms::Pseudonymized;
 pub use write::{EXPORT_FRAME_ROWS, ExportError, Exported, export};
 
 /// Bytes of the longest line that is read.
