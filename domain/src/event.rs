@@ -42,6 +42,7 @@ pub const EVENT_TYPES: &[(StreamKind, &str, &str)] = &[
     (StreamKind::Reservation, "ReservationReleased", "1"),
     (StreamKind::Order, "OrderAccepted", "1"),
     (StreamKind::Order, "PaymentRequested", "1"),
+    (StreamKind::Order, "PaymentActionRequired", "1"),
     (StreamKind::Order, "PaymentAuthorized", "1"),
     (StreamKind::Order, "PaymentCaptured", "1"),
     (StreamKind::Order, "PaymentDeclined", "1"),

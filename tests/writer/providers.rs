@@ -17,6 +17,7 @@ use domain::payment::{PaymentResult, PaymentStatus};
 use domain::ports::{PaymentCall, PaymentGateway, PortError};
 use domain::quantity::Quantity;
 use domain::views::{OrderStatus, OrderView};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::rig::{Rig, SPOTLIGHT, request, sku, won};
@@ -98,18 +99,20 @@ fn authorized() -> PaymentResult {
     PaymentResult::Authorized { amount: won(19_900), reference: None }
 }
 
-async fn buying(provider: Scripted) -> (Rig, OrderId, Arc<Scripted>) {
-    let mut rig = Rig::idle();
-    rig.start_writer("w");
-    rig.start_projections();
-    let provider = Arc::new(provider);
-    let guarded = GuardedGateway::new(provider.clone(), rig.clock.clone());
-    rig.start_process_with(Arc::new(guarded));
-    rig.open(1, None).await;
-    let asked = request("ana", "k", 1, "sim_ok");
-    let order = asked.order_id();
-    rig.place(asked).await.expect("promised");
-    (rig, order, provider)
+fn buying(provider: Scripted) -> BoxFuture<'static, (Rig, OrderId, Arc<Scripted>)> {
+    Box::pin(async move {
+        let mut rig = Rig::idle();
+        rig.start_writer("w");
+        rig.start_projections();
+        let provider = Arc::new(provider);
+        let guarded = GuardedGateway::new(provider.clone(), rig.clock.clone());
+        rig.start_process_with(Arc::new(guarded));
+        rig.open(1, None).await;
+        let asked = request("ana", "k", 1, "sim_ok");
+        let order = asked.order_id();
+        rig.place(asked).await.expect("promised");
+        (rig, order, provider)
+    })
 }
 
 async fn ended(rig: &Rig, order: OrderId, status: OrderStatus) -> OrderView {
@@ -252,6 +255,8 @@ fn call() -> PaymentCall {
         order: OrderId(uuid::Uuid::from_u128(1)),
         spotlight: SPOTLIGHT,
         attempt: 1,
+        payment: 1,
+        reference: None,
         method: "sim_ok".to_owned(),
         amount: won(1),
         held_until: None,

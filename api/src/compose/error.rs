@@ -9,6 +9,7 @@ use commands::writer::WriterError;
 use domain::ports::PortError;
 
 use crate::auth::JwksError;
+use crate::payments::ClientError;
 
 /// Why a process does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The HTTP client of webhooks.
     #[error("webhooks cannot be sent")]
     Webhooks(#[from] reqwest::Error),
+    /// The payment provider.
+    #[error(transparent)]
+    Payments(#[from] ClientError),
     /// A fail point.
     #[error(transparent)]
     Fault(#[from] UnknownFault),
@@ -54,6 +58,7 @@ impl StartError {
         matches!(
             self,
             Self::Fault(_)
+                | Self::Payments(_)
                 | Self::Listen { .. }
                 | Self::Store(
                     OpenError::Scheme(_) | OpenError::Owned { .. } | OpenError::NotMigrated(_)

@@ -1,6 +1,5 @@
 //! The body of an order, from JSON to domain types.
 
-use commands::process::SIM_METHODS;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::limits::{ORDER_LINES_MAX, ORDER_UNITS_MAX, PAYMENT_METHOD_MAX_CHARS};
 use domain::line::{Line, Lines};
@@ -9,12 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::extract::values;
 use crate::extract::{Errors, Form};
+use crate::payments::Provider;
 use crate::problem::Problem;
-
-/// The provider of every order.
-pub const PROVIDER: &str = "simulated";
-/// The method of an order that names none.
-pub const METHOD_DEFAULT: &str = SIM_METHODS[0];
 
 /// An order to be placed.
 #[derive(Debug)]
@@ -31,24 +26,25 @@ pub struct NewOrder {
 ///
 /// # Errors
 /// 422 naming every bad field.
-pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
+pub fn new_order(body: &Value, provider: Provider) -> Result<NewOrder, Problem> {
     let errors = Errors::default();
     let mut form = Form::root(body, &errors);
     let spotlight = form.required("spotlight_id", values::spotlight_id);
     let offer_version = form.required("offer_version", |value| values::count(value, 1, u32::MAX));
     let lines = lines(&mut form);
     let waits = form.is_null("payment_method");
-    let method = form.optional("payment_method", method);
+    let method = form.optional("payment_method", |value| method(value, provider));
     let reference = form.optional("reference", values::reference);
     let metadata = form.optional("metadata", values::metadata);
     form.close();
     let read = || {
-        let method = method?.or_else(|| (!waits).then(|| METHOD_DEFAULT.to_owned()));
+        let default = provider.default_method();
+        let method = method?.or_else(|| (!waits).then(|| default.to_owned()));
         Some(NewOrder {
             spotlight: spotlight?,
             offer_version: offer_version?,
             lines: lines?,
-            payment: method.map(|method| PaymentChoice { provider: PROVIDER.to_owned(), method }),
+            payment: method.map(|method| choice(provider, method)),
             reference: reference?,
             metadata: metadata?,
         })
@@ -61,13 +57,12 @@ pub fn new_order(body: &Value) -> Result<NewOrder, Problem> {
 ///
 /// # Errors
 /// 422 naming every bad field.
-pub fn payment(body: &Value) -> Result<PaymentChoice, Problem> {
+pub fn payment(body: &Value, provider: Provider) -> Result<PaymentChoice, Problem> {
     let errors = Errors::default();
     let mut form = Form::root(body, &errors);
-    let method = form.required("method", method);
+    let method = form.required("method", |value| method(value, provider));
     form.close();
-    let choice = method.map(|method| PaymentChoice { provider: PROVIDER.to_owned(), method });
-    errors.finish(choice)
+    errors.finish(method.map(|method| choice(provider, method)))
 }
 
 /// Reads what is to be given back.
@@ -89,12 +84,13 @@ pub fn refund(order_id: OrderId, body: &Value) -> Result<OrderCommand, Problem> 
     errors.finish(read)
 }
 
-fn method(value: &Value) -> Result<String, String> {
+fn method(value: &Value, provider: Provider) -> Result<String, String> {
     let method = values::text(value, PAYMENT_METHOD_MAX_CHARS)?;
-    if SIM_METHODS.contains(&method.as_str()) {
-        return Ok(method);
-    }
-    Err(format!("is not one of {}", SIM_METHODS.join(", ")))
+    provider.check_method(&method).map(|()| method)
+}
+
+fn choice(provider: Provider, method: String) -> PaymentChoice {
+    PaymentChoice { provider: provider.name().to_owned(), method }
 }
 
 fn lines(form: &mut Form<'_>) -> Option<Lines> {
@@ -125,6 +121,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const SIM: Provider = Provider::Simulated;
+
     fn order(change: impl FnOnce(&mut Value)) -> Value {
         let mut body = json!({
             "spotlight_id": "0190b0a0-0000-7000-8000-000000000001", "offer_version": 1,
@@ -135,13 +133,13 @@ mod tests {
     }
 
     fn pointers(body: &Value) -> Vec<String> {
-        let problem = new_order(body).expect_err("bad");
+        let problem = new_order(body, SIM).expect_err("bad");
         problem.errors().iter().map(|error| error.pointer.clone()).collect()
     }
 
     #[test]
     fn a_method_is_chosen_defaulted_or_waited_for() {
-        let method = |body: &Value| new_order(body).expect("good").payment.map(|p| p.method);
+        let method = |body: &Value| new_order(body, SIM).expect("good").payment.map(|p| p.method);
         assert_eq!(method(&order(|_| {})).as_deref(), Some("sim_ok"));
         let late = order(|body| body["payment_method"] = json!("sim_late"));
         assert_eq!(method(&late).as_deref(), Some("sim_late"));
@@ -154,12 +152,12 @@ mod tests {
 
     #[test]
     fn a_payment_names_a_known_method() {
-        assert_eq!(payment(&json!({"method": "sim_late"})).expect("good").method, "sim_late");
+        assert_eq!(payment(&json!({"method": "sim_late"}), SIM).expect("good").method, "sim_late");
         for bad in [json!({}), json!({"method": "gold"}), json!({"method": null})] {
-            assert_eq!(payment(&bad).expect_err("bad").errors()[0].pointer, "/method");
+            assert_eq!(payment(&bad, SIM).expect_err("bad").errors()[0].pointer, "/method");
         }
         assert_eq!(
-            payment(&json!({"method": "sim_ok", "amount": 1})).expect_err("bad").errors()[0]
+            payment(&json!({"method": "sim_ok", "amount": 1}), SIM).expect_err("bad").errors()[0]
                 .pointer,
             "/amount"
         );
@@ -194,11 +192,11 @@ mod tests {
                 .collect();
             order(|body| body["lines"] = json!(lines))
         };
-        assert!(new_order(&lines(&[99])).is_ok());
-        assert!(new_order(&lines(&[50, 49])).is_ok());
+        assert!(new_order(&lines(&[99]), SIM).is_ok());
+        assert!(new_order(&lines(&[50, 49]), SIM).is_ok());
         assert_eq!(pointers(&lines(&[50, 50])), ["/lines"]);
         assert_eq!(pointers(&lines(&[100])), ["/lines/0/quantity"]);
-        assert!(new_order(&lines(&[1; ORDER_LINES_MAX])).is_ok());
+        assert!(new_order(&lines(&[1; ORDER_LINES_MAX]), SIM).is_ok());
         assert_eq!(pointers(&lines(&[1; ORDER_LINES_MAX + 1])), ["/lines"]);
         assert_eq!(pointers(&lines(&[])), ["/lines"]);
     }

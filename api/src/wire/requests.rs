@@ -49,7 +49,8 @@ pub struct ProviderResult {
     /// Of which attempt of it; of which refund, where one was done.
     #[schema(minimum = 1, example = 1)]
     pub attempt: u32,
-    /// `{outcome: authorized|captured|refunded, amount}`, `{outcome: declined, kind: soft|hard,
+    /// `{outcome: authorized|captured|refunded, amount}`, `{outcome: requires_action, action: {type:
+    /// redirect, url}}`, `{outcome: declined, kind: soft|hard,
     /// code}`, `{outcome: voided}`, `{outcome: capture_failed|refund_failed, code}`.
     #[schema(value_type = Object)]
     pub result: Value,
@@ -181,7 +182,8 @@ pub struct NewOrder {
     /// What.
     #[schema(min_items = 1, max_items = 20)]
     pub lines: Vec<NewLine>,
-    /// How the buyer pays; `sim_ok` where it is absent. Null: the order waits for a method.
+    /// How the buyer pays: one of the provider's methods; its own default where it is absent.
+    /// Null: the order waits for a method.
     #[schema(max_length = 64, example = "sim_ok")]
     pub payment_method: Option<String>,
     /// The shop's reference.

@@ -25,7 +25,7 @@ use domain::ports::{
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-pub use gateway::{SIM_METHODS, SimulatedGateway};
+pub use gateway::{SIM_ACTS_AFTER, SIM_METHODS, SimulatedGateway};
 pub use guard::GuardedGateway;
 pub use payment::PAYMENT_FINAL_DEFAULT;
 

@@ -41,6 +41,15 @@ pub(super) enum Step {
     },
 }
 
+/// What was asked of a provider in one attempt, and by which name it knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) provider: String,
+    pub(super) method: String,
+    pub(super) amount: Money,
+    pub(super) reference: Option<String>,
+}
+
 /// An order as far as its payment needs it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Payment {
@@ -49,8 +58,10 @@ pub(super) struct Payment {
     again: Reservation,
     /// Until when units were held, also once they are not.
     pub(super) deadline: Option<Timestamp>,
-    /// The method and the amount of each attempt.
-    pub(super) asked: BTreeMap<u32, (String, Money)>,
+    /// Each attempt.
+    pub(super) asked: BTreeMap<u32, Asked>,
+    /// The attempt that was paid.
+    paid: Option<u32>,
     /// Who and where.
     pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
     /// The event that led here.
@@ -76,9 +87,19 @@ impl Payment {
                         let seller = recorded.metadata.seller.clone();
                         self.home = Some((seller, recorded.key, accepted.spotlight_id));
                     }
-                    OrderEvent::PaymentRequested { attempt, method, amount, .. } => {
-                        self.asked.insert(*attempt, (method.clone(), *amount));
+                    OrderEvent::PaymentRequested { attempt, method, amount, provider, .. } => {
+                        let (provider, method) = (provider.clone(), method.clone());
+                        let asked = Asked { provider, method, amount: *amount, reference: None };
+                        self.asked.insert(*attempt, asked);
                     }
+                    OrderEvent::PaymentActionRequired { attempt, personal, .. }
+                    | OrderEvent::PaymentAuthorized { attempt, personal, .. } => {
+                        if let Some(asked) = self.asked.get_mut(attempt) {
+                            let known = asked.reference.take();
+                            asked.reference = personal.payment_reference.clone().or(known);
+                        }
+                    }
+                    OrderEvent::PaymentCaptured { attempt, .. } => self.paid = Some(*attempt),
                     _ => {}
                 }
                 self.order.apply(event);
@@ -99,6 +120,21 @@ impl Payment {
     /// The attempt that is under way.
     pub(super) const fn attempt(&self) -> u32 {
         self.order.attempt
+    }
+
+    /// Whether every attempt was asked of this provider: no other one can answer for it.
+    pub(super) fn is_of(&self, provider: &str) -> bool {
+        self.asked.values().all(|asked| asked.provider == provider)
+    }
+
+    /// The attempt whose money goes back: the one that was paid.
+    pub(super) fn paid(&self) -> u32 {
+        self.paid.unwrap_or_else(|| self.attempt())
+    }
+
+    /// Whether the provider said already that the buyer has to act.
+    pub(super) fn waits_for_buyer(&self) -> bool {
+        self.order.payment == PaymentStatus::RequiresAction
     }
 
     /// From when on an attempt without an answer is ended.
@@ -159,6 +195,7 @@ pub(super) const fn moved(event: &Event) -> Option<OrderId> {
     match event {
         Event::Order(
             OrderEvent::PaymentRequested { order_id, .. }
+            | OrderEvent::PaymentActionRequired { order_id, .. }
             | OrderEvent::PaymentAuthorized { order_id, .. }
             | OrderEvent::PaymentCaptured { order_id, .. }
             | OrderEvent::PaymentUnknown { order_id, .. }
