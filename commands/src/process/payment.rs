@@ -17,6 +17,9 @@ use crate::clock::delta;
 /// How long after the hold a payment without an answer is ended (`ONAIR_PAYMENT_FINAL_SECONDS`).
 pub const PAYMENT_FINAL_DEFAULT: Duration = Duration::from_mins(2);
 
+/// How long a refund is asked for without an answer, before it is parked for somebody.
+pub const REFUND_UNANSWERED_MAX: Duration = Duration::from_hours(1);
+
 /// What is to be done about a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -62,6 +65,8 @@ pub(super) struct Payment {
     pub(super) asked: BTreeMap<u32, Asked>,
     /// The attempt that was paid.
     paid: Option<u32>,
+    /// When the last refund was asked for.
+    refund_asked_at: Option<Timestamp>,
     /// Who and where.
     pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
     /// The event that led here.
@@ -100,6 +105,9 @@ impl Payment {
                         }
                     }
                     OrderEvent::PaymentCaptured { attempt, .. } => self.paid = Some(*attempt),
+                    OrderEvent::RefundRequested { .. } => {
+                        self.refund_asked_at = Some(recorded.metadata.decided_at);
+                    }
                     _ => {}
                 }
                 self.order.apply(event);
@@ -130,6 +138,16 @@ impl Payment {
     /// The attempt whose money goes back: the one that was paid.
     pub(super) fn paid(&self) -> u32 {
         self.paid.unwrap_or_else(|| self.attempt())
+    }
+
+    /// Whether the order has ended; what is left is money.
+    pub(super) fn has_ended(&self) -> bool {
+        self.order.has_ended()
+    }
+
+    /// Whether the last refund has been asked for long enough without an answer.
+    pub(super) fn gives_refund_up(&self, now: Timestamp) -> bool {
+        self.refund_asked_at.is_some_and(|at| at + delta(REFUND_UNANSWERED_MAX) <= now)
     }
 
     /// Whether the provider said already that the buyer has to act.

@@ -41,6 +41,9 @@ pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 /// Times that one answer is written down at most, however often the provider tells it.
 pub const TELLS_MAX: usize = 3;
 
+/// The code of a refund that no provider answered.
+const UNANSWERED: &str = "unanswered";
+
 /// When an order is looked at again.
 pub(super) enum Next {
     /// When an event of it comes.
@@ -260,15 +263,24 @@ impl Process {
         }
         let latest = payment.final_at(self.config.payment_final);
         // an answer that cannot be taken in is not asked for again and again
-        let parked =
-            again && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
+        let parked = (again || payment.has_ended())
+            && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
         if parked || self.ports.gateway.is_down() {
             return Ok(Next::Ask(None));
         }
         if step == Step::Authorize && self.paid_before(order, &payment).await? {
             return Ok(Next::Recheck);
         }
-        let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
+        let asked = self.ask(step, &call).await;
+        let unanswered = asked.is_err() && payment.gives_refund_up(self.ports.clock.now());
+        let result = match asked {
+            // it is parked: somebody has to look, and may have it asked for again
+            Err(_) if unanswered && matches!(step, Step::Refund { .. }) => {
+                Some(PaymentResult::RefundFailed { code: UNANSWERED.to_owned() })
+            }
+            asked => asked?,
+        };
+        let Some(result) = result else { return Ok(Next::Ask(latest)) };
         // said before: the buyer has not acted yet
         if payment.waits_for_buyer() && matches!(result, PaymentResult::RequiresAction { .. }) {
             return Ok(Next::Ask(latest));
