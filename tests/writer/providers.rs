@@ -269,7 +269,7 @@ async fn a_refund_that_nobody_answers_is_parked_once_and_waits_for_somebody() {
     .await;
     ended(&rig, order, OrderStatus::Confirmed).await;
     rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r").await.expect("asked");
-    rig.pass(REFUND_UNANSWERED_MAX - Duration::from_mins(1)).await;
+    rig.pass(REFUND_UNANSWERED_MAX.saturating_sub(Duration::from_mins(1))).await;
     assert_eq!(parkings(&rig, order).await, 0, "it is asked for again");
     rig.pass(Duration::from_mins(2)).await;
     assert_eq!(parkings(&rig, order).await, 1);
