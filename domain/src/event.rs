@@ -34,6 +34,8 @@ pub const EVENT_TYPES: &[(StreamKind, &str, &str)] = &[
     (StreamKind::Spotlight, "SpotlightResumed", "1"),
     (StreamKind::Spotlight, "StockAdjusted", "1"),
     (StreamKind::Spotlight, "OfferChanged", "1"),
+    (StreamKind::Spotlight, "OfferWithdrawn", "1"),
+    (StreamKind::Spotlight, "WithdrawalProgressed", "1"),
     (StreamKind::Spotlight, "GateReopened", "1"),
     (StreamKind::Spotlight, "AdmissionVoided", "1"),
     (StreamKind::Spotlight, "SpotlightClosed", "1"),

@@ -16,7 +16,7 @@ use crate::money::{Currency, Money};
 use crate::offer::{Offer, Product, SkuTerms};
 use crate::order::OrderReason;
 use crate::payment::{NextAction, PaymentStatus};
-use crate::spotlight::SpotlightStatus;
+use crate::spotlight::{SpotlightStatus, Withdrawal};
 
 /// The status of an order in the API; the seed's words, then two more.
 #[derive(
@@ -168,6 +168,9 @@ pub struct SpotlightView {
     pub hold_seconds: u32,
     /// The stock as the log knows it.
     pub inventory: BTreeMap<Sku, Inventory>,
+    /// The last withdrawal of an offer version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
     /// The shop's reference.
     pub reference: Option<String>,
     /// The shop's own fields.

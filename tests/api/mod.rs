@@ -15,3 +15,4 @@ mod shows;
 mod standstill;
 mod stripe_double;
 mod webhooks;
+mod withdrawals;

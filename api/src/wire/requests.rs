@@ -64,6 +64,20 @@ pub struct NewPayment {
     pub method: String,
 }
 
+/// Which offer version is withdrawn.
+#[derive(Debug, ToSchema)]
+pub struct NewWithdrawal {
+    /// The version.
+    #[schema(minimum = 1, example = 1)]
+    pub offer_version: u32,
+    /// honour: its orders go on at their price. cancel: they are called off and refunded.
+    #[schema(pattern = "^(honour|cancel)$", example = "cancel")]
+    pub settle: String,
+    /// Why.
+    #[schema(max_length = 500)]
+    pub reason: String,
+}
+
 /// What is to be given back.
 #[derive(Debug, ToSchema)]
 pub struct NewRefund {

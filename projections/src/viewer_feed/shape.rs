@@ -97,6 +97,16 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
         "opened_at": spotlight.opened_at,
         "closed_at": spotlight.closed_at,
     });
+    let withdrawal = spotlight.withdrawal.map(|withdrawal| {
+        json!({
+            "offer_version": withdrawal.offer_version,
+            "settle": withdrawal.settle,
+            "total": withdrawal.total,
+            "done": withdrawal.done,
+            "failed": withdrawal.failed,
+        })
+    });
+    put(&mut json, "withdrawal", withdrawal.as_ref());
     put(&mut json, "reference", spotlight.reference.as_ref());
     put(&mut json, "metadata", spotlight.metadata.as_ref());
     json
