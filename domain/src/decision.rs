@@ -92,12 +92,26 @@ fn decide_spotlight(
             .decide(command, &desk.ledger, context)
             .map(|events| events.into_iter().map(|event| on_spotlight(record, event)).collect()),
     );
-    if let Some(admission) = command.admission().filter(|_| decision.events.is_empty()) {
+    let ended = decision.events.iter().any(|(_, event)| ends_entry(event));
+    if let Some(admission) = command.admission().filter(|_| !ended) {
         let cause =
             if decision.refusal.is_some() { VoidCause::Refused } else { VoidCause::Duplicate };
         decision.events.extend(void(desk, record, record.command_id.0, admission, cause));
     }
     decision
+}
+
+/// Whether the gate ends the entry of the command that led to this event.
+const fn ends_entry(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Spotlight(
+            SpotlightEvent::SpotlightPaused { .. }
+                | SpotlightEvent::SpotlightClosed { .. }
+                | SpotlightEvent::StockAdjusted { .. }
+                | SpotlightEvent::OfferChanged { .. }
+        )
+    )
 }
 
 /// An entry without an event of its own is given back; where the log has no spotlight, no gate can

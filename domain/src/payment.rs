@@ -22,6 +22,22 @@ impl DeclineKind {
     }
 }
 
+/// What a buyer has to do before a payment goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NextAction {
+    /// Go to a page of the provider and come back.
+    Redirect {
+        /// Its address.
+        url: String,
+    },
+    /// Confirm in the provider's own client library.
+    ClientSecret {
+        /// What the library is given.
+        client_secret: String,
+    },
+}
+
 /// What became of one attempt; the body of `RecordPayment`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -30,6 +46,14 @@ pub enum PaymentResult {
     Authorized {
         /// What was set aside.
         amount: Money,
+        /// The provider's reference.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// The buyer has to act before the provider can answer: 3-D Secure, redirect and confirm.
+    RequiresAction {
+        /// What the buyer has to do.
+        action: NextAction,
         /// The provider's reference.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<String>,

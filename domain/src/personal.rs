@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::ViewerId;
+use crate::payment::NextAction;
 
 /// The personal part of an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Personal {
     /// The payment provider's reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment_reference: Option<String>,
+    /// What the buyer has to do at the provider; it may hold a secret of the payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
     /// Free text that somebody typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

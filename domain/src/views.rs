@@ -15,8 +15,8 @@ use crate::line::{Lines, PricedLine};
 use crate::money::{Currency, Money};
 use crate::offer::{Offer, Product, SkuTerms};
 use crate::order::OrderReason;
-use crate::payment::PaymentStatus;
-use crate::spotlight::SpotlightStatus;
+use crate::payment::{NextAction, PaymentStatus};
+use crate::spotlight::{SpotlightStatus, Withdrawal};
 
 /// The status of an order in the API; the seed's words, then two more.
 #[derive(
@@ -69,6 +69,9 @@ pub struct PaymentView {
     pub provider: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
+    /// What the buyer has to do, while the payment waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
     /// What is to be given back and was not yet; not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_due: Option<Money>,
@@ -165,6 +168,9 @@ pub struct SpotlightView {
     pub hold_seconds: u32,
     /// The stock as the log knows it.
     pub inventory: BTreeMap<Sku, Inventory>,
+    /// The last withdrawal of an offer version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
     /// The shop's reference.
     pub reference: Option<String>,
     /// The shop's own fields.

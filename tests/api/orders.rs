@@ -242,3 +242,45 @@ async fn a_client_that_hangs_up_costs_no_unit() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_exported_as_csv_each_viewer_its_own() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 400, json!({})).await;
+    let mut body = order_of(&spotlight, 2);
+    body["reference"] = json!("=cart, \"7\"");
+    let order = server.order(&viewer("ana"), "k", &body).await.expect(202).id();
+    server.ended(&order).await;
+    // more than one page of it
+    for n in 0..205 {
+        let buyer = viewer(&format!("v-{n}"));
+        server.order(&buyer, "k", &order_of(&spotlight, 1)).await.expect(202);
+    }
+    let path = "/v1/orders.csv";
+    let own = server.get(path, &viewer("ana")).await.expect(200);
+    assert_eq!(own.header("content-type"), Some("text/csv; charset=utf-8"));
+    let lines: Vec<&str> = own.text.split("\r\n").collect();
+    assert!(
+        lines[0].starts_with("id,spotlight_id,broadcast_id,viewer,status,reason,sku,quantity,")
+    );
+    assert_eq!(lines.len(), 3, "a head, an order, and nothing after the last line");
+    assert!(lines[1].starts_with(&format!("{order},{spotlight},{broadcast},\"ana\",confirmed,,")));
+    assert!(lines[1].contains(",\"lamp\",2,19900,39800,0,KRW,1,captured,\"simulated\",1,"));
+    assert!(lines[1].contains(",\"'=cart, \"\"7\"\"\","), "no formula: {}", lines[1]);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let all = server.get(path, &host()).await.expect(200);
+        let confirmed = server.get(&format!("{path}?status=confirmed"), &host()).await.expect(200);
+        let rows = |text: &str| text.matches("\r\n").count() - 1;
+        if rows(&all.text) == 206 && rows(&confirmed.text) == 206 {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{} rows", rows(&all.text));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let bad = server.get(&format!("{path}?status=maybe&more=1"), &host()).await;
+    assert_eq!(bad.problem(422, "invalid").pointers(), ["?more", "?status"]);
+    server.call(Method::GET, path, None, None, None).await.problem(401, "unauthenticated");
+    server.stop().await;
+}

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 pub const SECRET: &[u8] = b"the secret of the api tests, 32 bytes and more";
 /// What the provider signs with; the second one is being rotated in.
 pub const WEBHOOK_SECRETS: [&[u8]; 2] = [b"the provider's secret", b"the provider's next secret"];
+/// What the payment provider knows the server by.
+pub const PAYMENT_KEY: &str = "sk_test_onair";
 pub const SELLER: &str = "acme";
 /// How long an order may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
@@ -162,6 +164,7 @@ impl Server {
         let secrets = Secrets {
             tokens,
             installation: SECRET.to_vec().into(),
+            payment_key: Some(PAYMENT_KEY.to_owned().into()),
             provider_webhooks: WEBHOOK_SECRETS.iter().map(|it| it.to_vec().into()).collect(),
         };
         let backend = Backend::Embedded { file };

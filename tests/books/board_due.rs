@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::broadcast::BroadcastCommand;
 use domain::ids::SpotlightId;
-use domain::spotlight::{Cause, SpotlightCommand};
+use domain::spotlight::{Cause, Settle, SpotlightCommand, Withdrawal};
 use projections::read_model::DUE_ITEMS_MAX;
 
 use super::on_every_adapter;
@@ -16,6 +16,7 @@ on_every_adapter!(
     closing_is_due_for_open_and_paused,
     an_ended_broadcast_makes_all_its_spotlights_due,
     what_is_due_comes_earliest_first_up_to_the_limit,
+    a_withdrawal_is_listed_until_it_is_settled,
 );
 
 async fn due(books: &Books, now: Timestamp, limit: usize) -> Vec<SpotlightId> {
@@ -115,4 +116,30 @@ async fn what_is_due_comes_earliest_first_up_to_the_limit(books: Books) {
     for (asked, got) in [(0, 0), (3, 3), (4, 4), (DUE_ITEMS_MAX + 1, 4)] {
         assert_eq!(due(&books, now, asked).await, sales[..got]);
     }
+}
+
+async fn a_withdrawal_is_listed_until_it_is_settled(books: Books) {
+    let mut story = Story::new();
+    let show = story.live("show");
+    let sale = story.spotlight(show, &[("a", 1)]);
+    story.spotlight(show, &[("b", 1)]);
+    apply_rest(&books, &story).await;
+    assert_eq!(books.board.withdrawing(9).await.unwrap(), []);
+    let (offer_version, settle) = (1, Settle::Cancel);
+    let withdraw =
+        SpotlightCommand::WithdrawOffer { offer_version, settle, reason: None, admission: None };
+    story.spotlight_does(sale, withdraw);
+    apply_rest(&books, &story).await;
+    let listed = books.board.withdrawing(9).await.unwrap();
+    let begun = Withdrawal::begun(offer_version, settle);
+    assert_eq!(
+        listed.iter().map(|view| (view.id, view.withdrawal)).collect::<Vec<_>>(),
+        [(sale, Some(begun))]
+    );
+    let withdrawal = Withdrawal { total: 1, done: 1, open: false, ..begun };
+    story.spotlight_does(sale, SpotlightCommand::ReportWithdrawal { withdrawal });
+    apply_rest(&books, &story).await;
+    assert_eq!(books.board.withdrawing(9).await.unwrap(), []);
+    let view = books.board.spotlight(sale).await.unwrap().unwrap();
+    assert_eq!(view.withdrawal, Some(withdrawal));
 }

@@ -6,6 +6,7 @@ mod board_due;
 mod chat_log;
 mod fold;
 mod orders;
+mod orders_edges;
 mod orders_lists;
 mod orders_states;
 mod runner;

@@ -6,7 +6,7 @@ use domain::command::Command;
 use domain::event::{Event, StreamId};
 use domain::ids::OrderId;
 use domain::order::{OrderCommand, OrderEvent, OrderReason};
-use domain::payment::{DeclineKind, PaymentResult, PaymentStatus};
+use domain::payment::{DeclineKind, NextAction, PaymentResult, PaymentStatus};
 use domain::ports::OrderBook;
 use domain::views::{OrderStatus, OrderView, PaymentView};
 
@@ -62,6 +62,12 @@ async fn every_outcome_shows_its_status_and_reason(books: Books) {
     story.answer(id, PaymentResult::Voided);
     let timeout = Some(OrderReason::PaymentTimeout);
     expected.push((id, OrderStatus::Failed, timeout, PaymentStatus::Voided));
+
+    let id = order(&mut story);
+    let action = NextAction::Redirect { url: "https://pay.example/3ds".to_owned() };
+    story.answer(id, PaymentResult::RequiresAction { action: action.clone(), reference: None });
+    expected.push((id, OrderStatus::Reserved, None, PaymentStatus::RequiresAction));
+    let waits = id;
 
     let id = order(&mut story);
     story.authorize(id);
@@ -134,7 +140,9 @@ async fn every_outcome_shows_its_status_and_reason(books: Books) {
         assert_eq!((view.status, view.reason), (status, reason));
         assert_eq!(view.payment.status, payment, "{status:?} {reason:?}");
         assert!(!view.payment.retryable);
-        assert_eq!(view.hold_expires_at.is_some(), id == held);
+        assert_eq!(view.hold_expires_at.is_some(), id == held || id == waits);
+        let shown = (id == waits).then_some(&action);
+        assert_eq!(view.payment.next_action.as_ref(), shown, "to be done, and only then");
     }
 }
 

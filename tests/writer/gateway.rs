@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::clock::ManualClock;
-use commands::process::{SIM_METHODS, SimulatedGateway};
+use commands::process::{SIM_ACTS_AFTER, SIM_METHODS, SimulatedGateway};
 use domain::ids::OrderId;
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::ports::{PaymentCall, PaymentGateway};
@@ -17,6 +17,8 @@ fn call(method: &str) -> PaymentCall {
         order: OrderId(Uuid::from_u128(1)),
         spotlight: SPOTLIGHT,
         attempt: 1,
+        payment: 1,
+        reference: None,
         method: method.to_owned(),
         amount: won(100),
         held_until: Some(start_time() + chrono::TimeDelta::seconds(30)),
@@ -89,6 +91,14 @@ async fn each_method_does_what_its_name_says() {
     assert_eq!(gateway.query(&late).await.unwrap(), paid);
     assert_eq!(gateway.query(&never).await.unwrap(), None);
     assert_eq!(gateway.void(&never).await.unwrap(), PaymentResult::Voided);
+    let acts = PaymentCall { attempt: 7, ..call("sim_requires_action") };
+    let waits = gateway.authorize(&acts).await.unwrap();
+    assert!(matches!(waits, PaymentResult::RequiresAction { .. }), "{waits:?}");
+    assert_eq!(gateway.authorize(&acts).await.unwrap(), waits);
+    assert_eq!(gateway.query(&acts).await.unwrap(), Some(waits));
+    clock.advance(SIM_ACTS_AFTER);
+    let acted = gateway.query(&acts).await.unwrap();
+    assert!(matches!(acted, Some(PaymentResult::Authorized { .. })), "{acted:?}");
     let unheard_of = PaymentCall { attempt: 6, ..call("sim_unheard_of") };
     assert!(declined(DeclineKind::Hard)(gateway.authorize(&unheard_of).await.unwrap()));
     assert_eq!(gateway.tells(&call("sim_twice")), 2);

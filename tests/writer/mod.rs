@@ -11,3 +11,4 @@ mod providers;
 mod real;
 mod restarts;
 mod rig;
+mod withdrawals;

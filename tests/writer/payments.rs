@@ -44,6 +44,7 @@ async fn each_method_ends_as_the_contract_says() {
         ("sim_ok", OrderStatus::Confirmed, None, 0),
         ("sim_twice", OrderStatus::Confirmed, None, 0),
         ("sim_unknown", OrderStatus::Confirmed, None, 0),
+        ("sim_requires_action", OrderStatus::Confirmed, None, 0),
         ("sim_decline_hard", OrderStatus::Failed, Some(OrderReason::PaymentDeclined), 1),
         ("sim_decline_soft", OrderStatus::Failed, Some(OrderReason::PaymentDeclined), 1),
         ("sim_late", OrderStatus::Confirmed, None, 0),

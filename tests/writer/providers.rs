@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use commands::process::GuardedGateway;
 use commands::process::guard::{CALL_TIMEOUT, FAILURES_MAX, OPEN_FOR, TRIES_MAX};
+use commands::process::{GuardedGateway, REFUND_UNANSWERED_MAX};
 use commands::writer::PARKED_DEADLINE;
 use domain::command::Command;
 use domain::ids::OrderId;
 use domain::line::{Line, Lines};
+use domain::money::{Currency, Money};
 use domain::order::{OrderCommand, OrderReason};
 use domain::payment::{PaymentResult, PaymentStatus};
 use domain::ports::{PaymentCall, PaymentGateway, PortError};
 use domain::quantity::Quantity;
 use domain::views::{OrderStatus, OrderView};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::rig::{Rig, SPOTLIGHT, request, sku, won};
+use super::rig::{Rig, SPOTLIGHT, request, sku, start_time, won};
 
 /// What a scripted provider does next.
 pub enum Act {
@@ -98,18 +100,20 @@ fn authorized() -> PaymentResult {
     PaymentResult::Authorized { amount: won(19_900), reference: None }
 }
 
-async fn buying(provider: Scripted) -> (Rig, OrderId, Arc<Scripted>) {
-    let mut rig = Rig::idle();
-    rig.start_writer("w");
-    rig.start_projections();
-    let provider = Arc::new(provider);
-    let guarded = GuardedGateway::new(provider.clone(), rig.clock.clone());
-    rig.start_process_with(Arc::new(guarded));
-    rig.open(1, None).await;
-    let asked = request("ana", "k", 1, "sim_ok");
-    let order = asked.order_id();
-    rig.place(asked).await.expect("promised");
-    (rig, order, provider)
+fn buying(provider: Scripted) -> BoxFuture<'static, (Rig, OrderId, Arc<Scripted>)> {
+    Box::pin(async move {
+        let mut rig = Rig::idle();
+        rig.start_writer("w");
+        rig.start_projections();
+        let provider = Arc::new(provider);
+        let guarded = GuardedGateway::new(provider.clone(), rig.clock.clone());
+        rig.start_process_with(Arc::new(guarded));
+        rig.open(1, None).await;
+        let asked = request("ana", "k", 1, "sim_ok");
+        let order = asked.order_id();
+        rig.place(asked).await.expect("promised");
+        (rig, order, provider)
+    })
 }
 
 async fn ended(rig: &Rig, order: OrderId, status: OrderStatus) -> OrderView {
@@ -247,11 +251,63 @@ async fn a_refund_that_the_provider_refuses_is_parked() {
     assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
 }
 
+/// Parked commands of an order that nobody has settled.
+async fn parkings(rig: &Rig, order: OrderId) -> usize {
+    let far = start_time() + chrono::TimeDelta::days(100 * 365);
+    let due = domain::ports::EventStore::parked_due(rig.store.as_ref(), far, 100).await.unwrap();
+    due.iter().filter(|parked| parked.sequence == order.to_string()).count()
+}
+
+#[tokio::test]
+async fn a_refund_that_nobody_answers_is_parked_once_and_waits_for_somebody() {
+    let (rig, order, provider) = buying(Scripted {
+        authorize: says(authorized()),
+        capture: says(PaymentResult::Captured { amount: won(19_900) }),
+        refund: script([Act::Fail]),
+        ..Scripted::default()
+    })
+    .await;
+    ended(&rig, order, OrderStatus::Confirmed).await;
+    rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r").await.expect("asked");
+    rig.pass(REFUND_UNANSWERED_MAX.saturating_sub(Duration::from_mins(1))).await;
+    assert_eq!(parkings(&rig, order).await, 0, "it is asked for again");
+    rig.pass(Duration::from_mins(2)).await;
+    assert_eq!(parkings(&rig, order).await, 1);
+    let calls = provider.calls.load(Ordering::Relaxed);
+    rig.pass(3 * PARKED_DEADLINE).await;
+    assert_eq!(provider.calls.load(Ordering::Relaxed), calls, "nobody asks while it is parked");
+    assert_eq!(parkings(&rig, order).await, 1);
+    assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
+}
+
+#[tokio::test]
+async fn money_in_another_currency_is_parked_once_when_the_order_has_ended() {
+    let dollars = Money::new(19_900, Currency::try_new("USD").unwrap());
+    let (rig, order, provider) = buying(Scripted {
+        authorize: says(PaymentResult::Captured { amount: dollars }),
+        void: says(PaymentResult::Captured { amount: dollars }),
+        query: says(PaymentResult::Captured { amount: dollars }),
+        ..Scripted::default()
+    })
+    .await;
+    let view = ended(&rig, order, OrderStatus::Failed).await;
+    assert_eq!(view.reason, Some(OrderReason::Parked));
+    rig.until("it waits for somebody", async |rig| parkings(rig, order).await == 1).await;
+    rig.pass(PARKED_DEADLINE / 2).await;
+    let calls = provider.calls.load(Ordering::Relaxed);
+    rig.pass(3 * PARKED_DEADLINE).await;
+    assert_eq!(parkings(&rig, order).await, 1);
+    assert_eq!(provider.calls.load(Ordering::Relaxed), calls, "nobody asks while it is parked");
+    assert!(!rig.story(order).await.contains(&"PaymentCaptured".to_owned()));
+}
+
 fn call() -> PaymentCall {
     PaymentCall {
         order: OrderId(uuid::Uuid::from_u128(1)),
         spotlight: SPOTLIGHT,
         attempt: 1,
+        payment: 1,
+        reference: None,
         method: "sim_ok".to_owned(),
         amount: won(1),
         held_until: None,

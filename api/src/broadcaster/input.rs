@@ -10,7 +10,7 @@ use domain::limits::{
 use domain::money::{Currency, Money};
 use domain::offer::{Offer, Product, SkuTerms};
 use domain::personal::Personal;
-use domain::spotlight::SpotlightTerms;
+use domain::spotlight::{Settle, SpotlightTerms};
 use domain::views::BroadcastView;
 use serde_json::Value;
 
@@ -85,6 +85,24 @@ pub fn offer_change(body: &Value, currency: Currency) -> Result<(Money, String),
     let reason = form.required("reason", values::reason);
     form.close();
     let read = || Some((price?, reason?));
+    let read = read();
+    errors.finish(read)
+}
+
+/// Reads which version is withdrawn, what becomes of its orders, and why.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn withdrawal(body: &Value) -> Result<(u32, Settle, String), Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let version = form.required("offer_version", |value| values::count(value, 1, u32::MAX));
+    let settle = form.required("settle", |value| {
+        serde_json::from_value(value.clone()).map_err(|_| "is neither honour nor cancel".to_owned())
+    });
+    let reason = form.required("reason", values::reason);
+    form.close();
+    let read = || Some((version?, settle?, reason?));
     let read = read();
     errors.finish(read)
 }

@@ -36,5 +36,6 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(steps::pause))
         .routes(routes!(steps::resume))
         .routes(routes!(steps::close))
+        .routes(routes!(steps::withdraw))
         .merge(chat::routes())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use domain::broadcast::BroadcastStatus;
 use domain::command::Command;
 use domain::ids::{Sku, SpotlightId, StreamKey};
@@ -20,7 +21,7 @@ use crate::problem::{Code, Problem};
 use crate::responses::Refusals;
 use crate::state::App;
 use crate::wire::SpotlightBody;
-use crate::wire::requests::{OfferChange, Reason, StockChange};
+use crate::wire::requests::{NewWithdrawal, OfferChange, Reason, StockChange};
 
 /// How long what narrows waits for the board.
 const BOARD_LOOK_BOUND: Duration = Duration::from_millis(500);
@@ -144,6 +145,39 @@ pub async fn offer(
     let command =
         SpotlightCommand::ChangeOffer { live_price, reason: Some(reason), admission: None };
     step(&app, &caller, id, ("offer", key), command).await
+}
+
+/// Stop an offer version and settle its orders
+///
+/// The gate stops before the answer; the spotlight stays paused until the next offer. `honour` lets
+/// the orders go on at their price; `cancel` calls off what is open, and gives back what was paid
+/// (`reason: withdrawn`). One that was still on its way is treated likewise. `withdrawal` of the
+/// spotlight shows how far it has come. One at a time: 409 `withdrawal_in_progress`.
+#[utoipa::path(
+    post, path = "/v1/spotlights/{id}/withdraw", tag = "spotlights",
+    operation_id = "withdrawOffer", request_body = NewWithdrawal,
+    params(("id" = Uuid, Path, description = "The spotlight."),
+           ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat harmless.")),
+    responses((status = 202, description = "Stopped; its orders are being settled", body = SpotlightBody), Refusals),
+    security(("token" = [])), extensions(("x-roles" = json!(["host"])))
+)]
+pub async fn withdraw(
+    State(app): State<Arc<App>>,
+    Host(caller): Host,
+    Id(id): Id<SpotlightId>,
+    OptionalKey(key): OptionalKey,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<SpotlightBody>), Problem> {
+    target_at_gate(&app, &caller, id).await?;
+    let (offer_version, settle, reason) = input::withdrawal(&body)?;
+    let command = SpotlightCommand::WithdrawOffer {
+        offer_version,
+        settle,
+        reason: Some(reason),
+        admission: None,
+    };
+    let body = step(&app, &caller, id, ("withdraw", key), command).await?;
+    Ok((StatusCode::ACCEPTED, body))
 }
 
 /// Take orders

@@ -23,7 +23,7 @@ use crate::live::{LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::ordering::OrderLookup;
 use crate::pages::PageSettings;
-use crate::payments::ProviderWebhooks;
+use crate::payments::{Provider, ProviderWebhooks};
 use crate::state::App;
 use crate::webhooks::{AddressRule, SecretKey};
 
@@ -99,7 +99,8 @@ impl Around<'_> {
             proxies: Proxies::new(self.config.trusted_proxies.clone()),
             order_rate: OrderRate::default(),
             provider_webhooks: ProviderWebhooks {
-                provider: self.config.payments.clone(),
+                // checked with the settings
+                provider: Provider::named(&self.config.payments).unwrap_or(Provider::Simulated),
                 secrets: self.secrets.provider_webhooks.clone(),
             },
             tasks: TaskTracker::new(),

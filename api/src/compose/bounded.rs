@@ -107,6 +107,10 @@ impl SalesBoard for Bounded<dyn SalesBoard> {
         in_time(BOARD, self.0.due(now, limit)).await
     }
 
+    async fn withdrawing(&self, limit: usize) -> Result<Vec<SpotlightView>, PortError> {
+        in_time(BOARD, self.0.withdrawing(limit)).await
+    }
+
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         in_time(BOARD, self.0.totals(broadcast)).await
     }

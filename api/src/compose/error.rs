@@ -10,6 +10,7 @@ use domain::ports::PortError;
 
 use crate::auth::JwksError;
 use crate::config::SealKeyError;
+use crate::payments::ClientError;
 
 /// Why a process does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum StartError {
     /// The witness folder.
     #[error("the witness folder cannot be made")]
     Witness(#[source] io::Error),
+    /// The payment provider.
+    #[error(transparent)]
+    Payments(#[from] ClientError),
     /// A fail point.
     #[error(transparent)]
     Fault(#[from] UnknownFault),
@@ -61,6 +65,7 @@ impl StartError {
         matches!(
             self,
             Self::Fault(_)
+                | Self::Payments(_)
                 | Self::Listen { .. }
                 | Self::Store(
                     OpenError::Scheme(_) | OpenError::Owned { .. } | OpenError::NotMigrated(_)

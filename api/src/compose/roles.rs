@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use commands::faults::Faults;
 use commands::intake::ReceiptsWorker;
-use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts, SimulatedGateway};
+use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts};
 use commands::relay;
 use commands::sealer::{self, FolderWitness, KafkaWitness, SealerPorts, WitnessSink};
 use commands::store;
@@ -26,6 +26,7 @@ use super::StartError;
 use super::adapters::Gates;
 use super::parts::{Parts, Wire};
 use crate::config::{Config, Role, SealKeyError, Secrets, seal_signer};
+use crate::payments::Provider;
 use crate::webhooks::{AddressRule, SecretKey, Sender};
 
 /// How often the recorder of metrics tidies up.
@@ -124,7 +125,7 @@ impl Roles {
                 self.sealer(parts, store, setting).await?;
             }
             if roles.contains(&Role::Process) {
-                self.process(parts, store, setting);
+                self.process(parts, store, setting)?;
                 self.webhooks(parts, setting)?;
             }
         }
@@ -210,10 +211,16 @@ impl Roles {
         Ok(())
     }
 
-    fn process(&self, parts: &Parts, store: &Arc<dyn EventStore>, setting: &Setting<'_>) {
+    fn process(
+        &self,
+        parts: &Parts,
+        store: &Arc<dyn EventStore>,
+        setting: &Setting<'_>,
+    ) -> Result<(), StartError> {
         let payment = &setting.config.payment;
-        let delay = Duration::from_millis(payment.simulated_delay_milliseconds.into());
-        let gateway = Arc::new(SimulatedGateway::new(Arc::clone(&setting.clock), delay));
+        let provider = Provider::named(&setting.config.payments).unwrap_or(Provider::Simulated);
+        let key = setting.secrets.payment_key.as_ref();
+        let gateway = provider.gateway(payment, key, &setting.clock)?;
         let process = ProcessPorts {
             store: Arc::clone(store),
             log: Arc::clone(&parts.log),
@@ -228,6 +235,7 @@ impl Roles {
         let mut config = ProcessConfig::new(setting.instance);
         config.payment_final = Duration::from_secs(payment.final_seconds.into());
         self.spawn_endless("process", process::run(process, config, self.stop.clone()));
+        Ok(())
     }
 
     /// Another side effect of the log, beside payments.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Config, ConfigError, Profile, Role};
 use crate::auth::SECRET_MIN_BYTES;
+use crate::payments::Provider;
 
 /// What a process stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +88,7 @@ impl Config {
         if self.auth.hs256_secret_file.is_some() && self.auth.jwks_url.is_some() {
             return mix("auth: either a secret file or a JWKS address, not both".to_owned());
         }
-        if self.payments != "simulated" {
-            return mix(format!(
-                "payments: there is no provider {:?}; use simulated",
-                self.payments
-            ));
-        }
+        self.check_payments()?;
         if self.roles.is_empty() {
             return mix("roles: a process needs one".to_owned());
         }
@@ -112,6 +108,36 @@ impl Config {
         }
         if let Some(video) = self.watch.video_url.as_deref().filter(|url| !is_web_address(url)) {
             return mix(format!("watch.video_url: {video:?} is no http or https address"));
+        }
+        Ok(())
+    }
+
+    /// The provider and what it needs.
+    fn check_payments(&self) -> Result<(), ConfigError> {
+        let mix = |text: String| Err(ConfigError::Mix(text));
+        let Some(provider) = Provider::named(&self.payments) else {
+            let known: Vec<&str> = Provider::ALL.iter().map(|known| known.name()).collect();
+            return mix(format!(
+                "payments: there is no provider {:?}; use {}",
+                self.payments,
+                known.join(", ")
+            ));
+        };
+        for (setting, address) in
+            [("url", &self.payment.url), ("return_url", &self.payment.return_url)]
+        {
+            if let Some(address) = address.as_deref().filter(|url| !is_web_address(url)) {
+                return mix(format!("payment.{setting}: {address:?} is no http or https address"));
+            }
+        }
+        if provider == Provider::Http && self.payment.url.is_none() {
+            return mix("payments: http needs payment.url, where the service answers".to_owned());
+        }
+        if provider != Provider::Simulated && self.payment.key_file.is_none() {
+            return mix(format!(
+                "payments: {} needs payment.key_file, the key that it knows us by",
+                provider.name()
+            ));
         }
         Ok(())
     }
@@ -150,6 +176,11 @@ impl Config {
             "the simulated provider charges nobody; use a real one",
         );
         refuse(
+            "ONAIR_PAYMENT_URL",
+            self.payment.url.as_deref().is_some_and(|url| !is_guarded(url)),
+            "the key and the payments would cross the network without TLS; use https",
+        );
+        refuse(
             "ONAIR_WEBHOOKS_ALLOW_PRIVATE",
             self.webhooks.allow_private,
             "webhooks could reach private addresses; leave it out",
@@ -177,6 +208,19 @@ impl Config {
         );
         found
     }
+}
+
+/// Whether nobody on the network can read what is sent there: TLS, or this machine.
+fn is_guarded(address: &str) -> bool {
+    url::Url::parse(address).is_ok_and(|url| {
+        let here = match url.host() {
+            Some(url::Host::Ipv4(host)) => host.is_loopback(),
+            Some(url::Host::Ipv6(host)) => host.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        url.scheme() == "https" || here
+    })
 }
 
 fn is_origin(origin: &str) -> bool {

@@ -185,13 +185,26 @@ pub struct PaymentConfig {
     pub final_seconds: u32,
     /// How long the simulated provider takes.
     pub simulated_delay_milliseconds: u32,
+    /// Where the provider answers.
+    pub url: Option<String>,
+    /// File with the key that the provider knows us by.
+    pub key_file: Option<PathBuf>,
+    /// Where a buyer comes back to from a page of the provider.
+    pub return_url: Option<String>,
     /// File with the secrets of the provider's webhooks.
     pub webhook_secrets_file: Option<PathBuf>,
 }
 
 impl Default for PaymentConfig {
     fn default() -> Self {
-        Self { final_seconds: 120, simulated_delay_milliseconds: 50, webhook_secrets_file: None }
+        Self {
+            final_seconds: 120,
+            simulated_delay_milliseconds: 50,
+            url: None,
+            key_file: None,
+            return_url: None,
+            webhook_secrets_file: None,
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{Backend, Config};
+use crate::payments::Provider;
 use crate::payments::signature::secret_of;
 
 /// Bytes of randomness in a generated secret.
@@ -48,6 +49,8 @@ pub struct Secrets {
     pub tokens: Option<SecretSlice<u8>>,
     /// What pseudonyms, receipts and anonymous tokens are derived from.
     pub installation: SecretSlice<u8>,
+    /// What the payment provider knows us by.
+    pub payment_key: Option<SecretString>,
     /// What the payment provider signs its webhooks with; several while one is rotated.
     pub provider_webhooks: Vec<SecretSlice<u8>>,
 }
@@ -72,10 +75,21 @@ impl Secrets {
             (None, None, Backend::Cluster(_)) => return Err(SecretError::None),
         };
         let provider_webhooks = match &config.payment.webhook_secrets_file {
-            Some(file) => lines(file)?,
+            // Stripe signs with the text of its secret, as it stands
+            Some(file) if config.payments == Provider::Stripe.name() => {
+                lines(file, |line| line.as_bytes().to_vec())?
+            }
+            Some(file) => lines(file, secret_of)?,
             None => vec![],
         };
-        Ok(Self { tokens, installation, provider_webhooks })
+        let payment_key = match &config.payment.key_file {
+            Some(file) => {
+                let text = String::from_utf8_lossy(read(file)?.expose_secret()).trim().to_owned();
+                Some(SecretString::from(text))
+            }
+            None => None,
+        };
+        Ok(Self { tokens, installation, payment_key, provider_webhooks })
     }
 }
 
@@ -107,7 +121,7 @@ fn read(path: &Path) -> Result<SecretSlice<u8>, SecretError> {
 }
 
 /// A secret per line; empty lines do not count.
-fn lines(path: &Path) -> Result<Vec<SecretSlice<u8>>, SecretError> {
+fn lines(path: &Path, secret_of: fn(&str) -> Vec<u8>) -> Result<Vec<SecretSlice<u8>>, SecretError> {
     let text = String::from_utf8_lossy(read(path)?.expose_secret()).into_owned();
     let secrets: Vec<SecretSlice<u8>> = text
         .lines()
@@ -192,6 +206,7 @@ mod tests {
         let secrets = Secrets {
             tokens: None,
             installation: b"hunter2".to_vec().into(),
+            payment_key: Some(SecretString::from("hunter2")),
             provider_webhooks: vec![b"hunter2".to_vec().into()],
         };
         assert!(!format!("{secrets:?}").contains("hunter2"));

@@ -89,7 +89,12 @@ pub const SETTINGS: &[Setting] = &[
         "api-1",
         "This process's name in events and logs; a random one by default.",
     ),
-    setting("payments", "ONAIR_PAYMENTS", Text, "The payment provider: simulated."),
+    setting(
+        "payments",
+        "ONAIR_PAYMENTS",
+        Text,
+        "The payment provider: simulated, http (a shop's own service) or stripe.",
+    ),
     optional(
         "public_url",
         "ONAIR_PUBLIC_URL",
@@ -166,6 +171,27 @@ pub const SETTINGS: &[Setting] = &[
         "ONAIR_PAYMENT_SIMULATED_DELAY_MILLISECONDS",
         Number,
         "How long the simulated provider takes.",
+    ),
+    optional(
+        "payment.url",
+        "ONAIR_PAYMENT_URL",
+        Text,
+        "https://pay.shop.example/onair",
+        "Where a shop's own payment service answers; Stripe's own address by default.",
+    ),
+    optional(
+        "payment.key_file",
+        "ONAIR_PAYMENT_KEY_FILE",
+        Text,
+        "/run/secrets/onair-payment-key",
+        "File with the key that the payment provider knows us by: sent as a bearer token.",
+    ),
+    optional(
+        "payment.return_url",
+        "ONAIR_PAYMENT_RETURN_URL",
+        Text,
+        "https://shop.example/paid",
+        "Where a buyer comes back to from a page of the payment provider.",
     ),
     optional(
         "payment.webhook_secrets_file",

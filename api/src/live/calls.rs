@@ -159,7 +159,10 @@ impl Session {
                 && (claims.role == Role::Host || Some(&order.viewer_ref) == own)
         });
         Ok(match visible {
-            Some((order, receipt)) => {
+            Some((mut order, receipt)) => {
+                if Some(&order.viewer_ref) != own {
+                    order.payment.next_action = None;
+                }
                 Ok(serde_json::to_value(OrderBody::with_receipt(order, receipt))
                     .map_err(internal)?)
             }

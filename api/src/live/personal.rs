@@ -9,7 +9,7 @@ use domain::ports::{
     FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, OrderBook, OrderQuery, PortError,
 };
 use domain::views::OrderStatus;
-use projections::viewer_feed::shape::{order_json, user_channel};
+use projections::viewer_feed::shape::{own_order_json, user_channel};
 use serde_json::{Value, json};
 
 use super::limits::{OPEN_ORDERS_MAX, OVERLAY_MESSAGES_MAX};
@@ -122,7 +122,7 @@ impl Streams {
                 limit: OPEN_ORDERS_MAX,
             };
             for order in self.orders.orders(&query).await?.items {
-                orders.insert(order.id.to_string(), order_json(&order));
+                orders.insert(order.id.to_string(), own_order_json(&order));
             }
         }
         for order in self.recent(channel, top).await? {

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use commands::process::SIM_METHODS;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::limits::{ORDER_LINES_MAX, ORDER_UNITS_MAX, PAYMENT_METHOD_MAX_CHARS};
 use domain::line::{Line, Lines};
@@ -12,12 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::extract::body::parse;
 use crate::extract::{Errors, Form, values};
+use crate::payments::Provider;
 use crate::problem::Problem;
-
-/// The provider of every order.
-pub const PROVIDER: &str = "simulated";
-/// The method of an order that names none.
-pub const METHOD_DEFAULT: &str = SIM_METHODS[0];
 
 /// An order to be placed.
 #[derive(Debug, PartialEq)]
@@ -43,13 +38,19 @@ struct PlainOrder<'a> {
 }
 
 impl PlainOrder<'_> {
-    fn of(text: &[u8]) -> Option<NewOrder> {
+    fn of(text: &[u8], provider: Provider) -> Option<NewOrder> {
         let plain: PlainOrder<'_> = serde_json::from_slice(text).ok()?;
+        let method = plain.payment_method;
+        let is_plain = method.len() <= PAYMENT_METHOD_MAX_CHARS
+            && method.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_plain || provider.check_method(method).is_err() {
+            return None;
+        }
         Some(NewOrder {
             spotlight: plain.spotlight_id,
             offer_version: plain.offer_version.get(),
             lines: plain.lines,
-            payment: Some(choice(known_method(plain.payment_method).ok()?)),
+            payment: Some(choice(provider, method.to_owned())),
             reference: None,
             metadata: None,
         })
@@ -60,31 +61,32 @@ impl PlainOrder<'_> {
 ///
 /// # Errors
 /// 400 `malformed_json`, or 422 naming every bad field.
-pub fn new_order(text: &[u8]) -> Result<NewOrder, Problem> {
-    match PlainOrder::of(text) {
+pub fn new_order(text: &[u8], provider: Provider) -> Result<NewOrder, Problem> {
+    match PlainOrder::of(text, provider) {
         Some(order) => Ok(order),
-        None => new_order_by_form(&parse(text)?),
+        None => new_order_by_form(&parse(text)?, provider),
     }
 }
 
-fn new_order_by_form(body: &Value) -> Result<NewOrder, Problem> {
+fn new_order_by_form(body: &Value, provider: Provider) -> Result<NewOrder, Problem> {
     let errors = Errors::default();
     let mut form = Form::root(body, &errors);
     let spotlight = form.required("spotlight_id", values::spotlight_id);
     let offer_version = form.required("offer_version", |value| values::count(value, 1, u32::MAX));
     let lines = lines(&mut form);
     let waits = form.is_null("payment_method");
-    let method = form.optional("payment_method", method);
+    let method = form.optional("payment_method", |value| method(value, provider));
     let reference = form.optional("reference", values::reference);
     let metadata = form.optional("metadata", values::metadata);
     form.close();
     let read = || {
-        let method = method?.or_else(|| (!waits).then(|| METHOD_DEFAULT.to_owned()));
+        let default = provider.default_method();
+        let method = method?.or_else(|| (!waits).then(|| default.to_owned()));
         Some(NewOrder {
             spotlight: spotlight?,
             offer_version: offer_version?,
             lines: lines?,
-            payment: method.map(choice),
+            payment: method.map(|method| choice(provider, method)),
             reference: reference?,
             metadata: metadata?,
         })
@@ -97,12 +99,12 @@ fn new_order_by_form(body: &Value) -> Result<NewOrder, Problem> {
 ///
 /// # Errors
 /// 422 naming every bad field.
-pub fn payment(body: &Value) -> Result<PaymentChoice, Problem> {
+pub fn payment(body: &Value, provider: Provider) -> Result<PaymentChoice, Problem> {
     let errors = Errors::default();
     let mut form = Form::root(body, &errors);
-    let method = form.required("method", method);
+    let method = form.required("method", |value| method(value, provider));
     form.close();
-    errors.finish(method.map(choice))
+    errors.finish(method.map(|method| choice(provider, method)))
 }
 
 /// Reads what is to be given back.
@@ -124,19 +126,13 @@ pub fn refund(order_id: OrderId, body: &Value) -> Result<OrderCommand, Problem> 
     errors.finish(read)
 }
 
-fn choice(method: String) -> PaymentChoice {
-    PaymentChoice { provider: PROVIDER.to_owned(), method }
+fn method(value: &Value, provider: Provider) -> Result<String, String> {
+    let method = values::text(value, PAYMENT_METHOD_MAX_CHARS)?;
+    provider.check_method(&method).map(|()| method)
 }
 
-fn method(value: &Value) -> Result<String, String> {
-    known_method(&values::text(value, PAYMENT_METHOD_MAX_CHARS)?)
-}
-
-fn known_method(method: &str) -> Result<String, String> {
-    if SIM_METHODS.contains(&method) {
-        return Ok(method.to_owned());
-    }
-    Err(format!("is not one of {}", SIM_METHODS.join(", ")))
+fn choice(provider: Provider, method: String) -> PaymentChoice {
+    PaymentChoice { provider: provider.name().to_owned(), method }
 }
 
 fn lines(form: &mut Form<'_>) -> Option<Lines> {
@@ -167,6 +163,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const SIM: Provider = Provider::Simulated;
+
     fn order(change: impl FnOnce(&mut Value)) -> Value {
         let mut body = json!({
             "spotlight_id": "0190b0a0-0000-7000-8000-000000000001", "offer_version": 1,
@@ -177,7 +175,7 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<NewOrder, Problem> {
-        new_order(body.to_string().as_bytes())
+        new_order(body.to_string().as_bytes(), SIM)
     }
 
     fn pointers(body: &Value) -> Vec<String> {
@@ -188,13 +186,14 @@ mod tests {
     #[test]
     fn what_is_read_in_one_go_is_what_the_form_reads() {
         let plain = order(|body| body["payment_method"] = json!("sim_ok")).to_string();
-        assert!(PlainOrder::of(plain.as_bytes()).is_some());
+        assert!(PlainOrder::of(plain.as_bytes(), SIM).is_some());
         let with = |from: &str, to: &str| {
             assert!(plain.contains(from), "{from}");
             plain.replace(from, to)
         };
         for text in [
             with("sim_ok", "gold"),
+            with("sim_ok", ""),
             with("sim_ok", "s\\u0069m_ok"),
             with("\"lamp\"", "\" lamp\""),
             with("\"lamp\"", "\"lamp\",\"sku\":\"lamp\""),
@@ -213,11 +212,11 @@ mod tests {
             format!("{plain}x"),
             plain.clone(),
         ] {
-            let by_form = parse(text.as_bytes()).and_then(|body| new_order_by_form(&body));
-            if let Some(order) = PlainOrder::of(text.as_bytes()) {
+            let by_form = parse(text.as_bytes()).and_then(|body| new_order_by_form(&body, SIM));
+            if let Some(order) = PlainOrder::of(text.as_bytes(), SIM) {
                 assert_eq!(order, by_form.expect("good by its form too"), "{text}");
             } else {
-                let read = new_order(text.as_bytes());
+                let read = new_order(text.as_bytes(), SIM);
                 assert_eq!(read.map_err(|p| p.code()), by_form.map_err(|p| p.code()), "{text}");
             }
         }
@@ -238,12 +237,12 @@ mod tests {
 
     #[test]
     fn a_payment_names_a_known_method() {
-        assert_eq!(payment(&json!({"method": "sim_late"})).expect("good").method, "sim_late");
+        assert_eq!(payment(&json!({"method": "sim_late"}), SIM).expect("good").method, "sim_late");
         for bad in [json!({}), json!({"method": "gold"}), json!({"method": null})] {
-            assert_eq!(payment(&bad).expect_err("bad").errors()[0].pointer, "/method");
+            assert_eq!(payment(&bad, SIM).expect_err("bad").errors()[0].pointer, "/method");
         }
         assert_eq!(
-            payment(&json!({"method": "sim_ok", "amount": 1})).expect_err("bad").errors()[0]
+            payment(&json!({"method": "sim_ok", "amount": 1}), SIM).expect_err("bad").errors()[0]
                 .pointer,
             "/amount"
         );

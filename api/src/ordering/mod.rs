@@ -1,6 +1,7 @@
 //! What viewers do: place, pay, read, list and cancel orders.
 
 mod cancel;
+mod export;
 pub mod input;
 mod lookup;
 mod payment;
@@ -23,6 +24,7 @@ use crate::state::App;
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(place::place, read::list))
+        .routes(routes!(export::export))
         .routes(routes!(read::read))
         .routes(routes!(cancel::cancel))
         .routes(routes!(payment::pay))

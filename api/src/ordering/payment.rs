@@ -46,7 +46,7 @@ pub async fn pay(
     JsonBody(body): JsonBody,
 ) -> Result<impl IntoResponse, Problem> {
     app.order_rate.check(&caller, address)?;
-    let payment = input::payment(&body)?;
+    let payment = input::payment(&body, app.provider_webhooks.provider)?;
     let found = find(&app, &caller, order_id).await?;
     let command_id = call_id(&app, &caller, "payment", order_id.0, key.as_deref());
     let spotlight = StreamKey::from(found.order.spotlight_id);

@@ -54,7 +54,7 @@ pub async fn place(
     JsonText(text): JsonText<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
     app.order_rate.check(&caller, address)?;
-    let new = input::new_order(&text)?;
+    let new = input::new_order(&text, app.provider_webhooks.provider)?;
     let what = (new.spotlight, new.offer_version, &new.lines);
     if let Some(refusal) = app.intake.known_refusal(&caller.seller, &caller.subject, &key, what) {
         return Err(refused(refusal));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::actor::Role;
-use domain::ids::{OrderId, SpotlightId};
+use domain::ids::{OrderId, SpotlightId, ViewerRef};
 use domain::ports::OrderQuery;
 use domain::views::{OrderView, ReceiptJson};
 
@@ -24,12 +24,20 @@ pub(super) struct Found {
 
 /// The order that the caller may see: a viewer its own, a host all of its seller.
 pub(super) async fn find(app: &App, caller: &Caller, id: OrderId) -> Result<Found, Problem> {
-    let found = known(app, id).await?;
+    let mut found = known(app, id).await?;
     let own = app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
+    hide_action(&mut found.order, &own);
     let order = &found.order;
     let visible =
         order.seller == caller.seller && (caller.role == Role::Host || order.viewer_ref == own);
     if visible { Ok(found) } else { Err(Problem::not_found("order")) }
+}
+
+/// What a buyer has to do may hold a secret of the payment: nobody else is shown it.
+fn hide_action(order: &mut OrderView, reader: &ViewerRef) {
+    if order.viewer_ref != *reader {
+        order.payment.next_action = None;
+    }
 }
 
 /// An order, whoever asks: for what is not asked by a person.
@@ -88,12 +96,13 @@ pub async fn list(
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let own = app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
-    let viewer = (caller.role == Role::Viewer).then_some(own);
+    let viewer = (caller.role == Role::Viewer).then(|| own.clone());
     let has_cursor = cursor.is_some();
     let query =
         OrderQuery { seller: caller.seller, viewer, spotlight, status, since, cursor, limit };
     let page = app.order_book.orders(&query).await;
-    let page = crate::extract::query::page(page, has_cursor)?;
+    let mut page = crate::extract::query::page(page, has_cursor)?;
+    page.items.iter_mut().for_each(|order| hide_action(order, &own));
     let receipts = receipts(&app, &page.items).await;
     let items = page.items.into_iter().zip(receipts);
     Ok(Json(OrderList {

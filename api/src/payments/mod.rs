@@ -1,6 +1,10 @@
-//! What payment providers tell.
+//! What payment providers are asked, and what they tell.
 
+mod client;
+mod http;
+mod provider;
 pub mod signature;
+pub mod stripe;
 mod webhook;
 
 use std::sync::Arc;
@@ -11,13 +15,17 @@ use utoipa_axum::routes;
 
 use crate::state::App;
 
+pub use client::{ANSWER_MAX_BYTES, ClientError, ProviderClient};
+pub use http::HttpGateway;
+pub use provider::Provider;
+pub use stripe::StripeGateway;
 pub use webhook::WEBHOOK_BODY_MAX_BYTES;
 
 /// The provider whose webhooks are taken, and how they are signed.
 #[derive(Debug)]
 pub struct ProviderWebhooks {
-    /// The provider's name in the route and in orders.
-    pub provider: String,
+    /// The configured provider.
+    pub provider: Provider,
     /// Every secret that is good; several while one is rotated, none where nothing is configured.
     pub secrets: Vec<SecretSlice<u8>>,
 }

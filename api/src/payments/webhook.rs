@@ -13,7 +13,9 @@ use domain::payment::PaymentResult;
 use domain::ports::AppendError;
 use serde::Deserialize;
 
+use super::provider::Provider;
 use super::signature::{Signed, is_signed};
+use super::stripe;
 use crate::extract::body::read;
 use crate::extract::trace;
 use crate::ordering::known_order;
@@ -43,16 +45,17 @@ struct Data {
 /// Tell what became of a payment
 ///
 /// By the payment provider, signed by Standard Webhooks (`webhook-id`, `webhook-timestamp`,
-/// `webhook-signature` over the raw body). 204 once it is durable; the same `webhook-id` again is
-/// taken in once. A signature that is missing, wrong or older than 5 minutes is 401
+/// `webhook-signature` over the raw body), or by Stripe (`Stripe-Signature`). 204 once it is
+/// durable, and for what is of no payment here; the same event again is taken in once. A signature that is missing, wrong or older than 5 minutes is 401
 /// `signature_invalid`. An order that is not known yet is 503: tell it again.
 #[utoipa::path(
     post, path = "/v1/payments/{provider}/webhook", tag = "payments", operation_id = "tellPayment",
     request_body = ProviderEvent,
     params(("provider" = String, Path, description = "The configured provider."),
-           ("webhook-id" = String, Header, description = "The event's id, the same each time it is told."),
-           ("webhook-timestamp" = String, Header, description = "When this try was made, in seconds."),
-           ("webhook-signature" = String, Header, description = "`v1,` and base64, several with spaces between.")),
+           ("webhook-id" = Option<String>, Header, description = "The event's id, the same each time it is told."),
+           ("webhook-timestamp" = Option<String>, Header, description = "When this try was made, in seconds."),
+           ("webhook-signature" = Option<String>, Header, description = "`v1,` and base64, several with spaces between."),
+           ("stripe-signature" = Option<String>, Header, description = "Stripe's own, instead of the three above.")),
     responses((status = 204, description = "It is durable"), Refusals),
     security(("signature" = [])), extensions(("x-roles" = json!(["signature"])))
 )]
@@ -63,21 +66,58 @@ pub async fn tell(
 ) -> Result<StatusCode, Problem> {
     let headers = request.headers().clone();
     let body = read(request, WEBHOOK_BODY_MAX_BYTES).await?;
-    let invalid = || Problem::new(Code::SignatureInvalid);
-    let signed = signed_of(&headers).ok_or_else(invalid)?;
     let known = &app.provider_webhooks;
-    let good = is_signed(&known.secrets, &signed, &body, app.clock.now());
     // a provider that is not configured has no signature either
-    if provider != known.provider || !good {
+    if provider != known.provider.name() {
         return Err(invalid());
     }
-    let told: Told = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(Code::MalformedRequest).detail(error.to_string()))?;
-    let record = record(&app, &provider, signed.id, told.data).await?;
+    let told = match known.provider {
+        Provider::Stripe => by_stripe(&app, &headers, &body)?,
+        Provider::Simulated | Provider::Http => Some(by_standard(&app, &headers, &body)?),
+    };
+    let Some((event, data)) = told else { return Ok(StatusCode::NO_CONTENT) };
+    let record = record(&app, &provider, &event, data).await?;
     match app.intake.append(&record).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(AppendError::Refused(_) | AppendError::Unknown(_)) => Err(again()),
     }
+}
+
+fn invalid() -> Problem {
+    Problem::new(Code::SignatureInvalid)
+}
+
+fn malformed(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::MalformedRequest).detail(error.to_string())
+}
+
+/// By Standard Webhooks: the event's id and what it tells.
+fn by_standard(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(String, Data), Problem> {
+    let signed = signed_of(headers).ok_or_else(invalid)?;
+    if !is_signed(&app.provider_webhooks.secrets, &signed, body, app.clock.now()) {
+        return Err(invalid());
+    }
+    let told: Told = serde_json::from_slice(body).map_err(malformed)?;
+    Ok((signed.id.to_owned(), told.data))
+}
+
+/// By Stripe; nothing where the event is of no payment here.
+fn by_stripe(
+    app: &App,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Option<(String, Data)>, Problem> {
+    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+    let header = header.ok_or_else(invalid)?;
+    if !stripe::is_signed(&app.provider_webhooks.secrets, header, body, app.clock.now()) {
+        return Err(invalid());
+    }
+    let event: stripe::StripeEvent = serde_json::from_slice(body).map_err(malformed)?;
+    let id = event.id.clone();
+    Ok(event.told().map(|told| {
+        let data = Data { order_id: told.order, attempt: told.attempt, result: told.result };
+        (id, data)
+    }))
 }
 
 /// Before its order, or while the log is away: it is not durable, so it is not taken.

@@ -59,12 +59,14 @@ codes! {
     UpgradeRequired = "upgrade_required", UPGRADE_REQUIRED, "This is a socket", "Connect with a WebSocket client: `Upgrade: websocket`, version 13.";
     SoldOut = "sold_out", CONFLICT, "Sold out", "At least one line does not fit; nothing was taken. `remaining` says what is left of each SKU.";
     NotOpen = "not_open", CONFLICT, "Not open yet", "The spotlight has not been opened. `opens_at` says when it will be, if that is known.";
-    Paused = "paused", CONFLICT, "Paused", "The host has paused the spotlight; it may be resumed.";
+    Paused = "paused", CONFLICT, "Paused", "The host has paused the spotlight; it may be resumed. Where its offer was withdrawn, only a new offer opens it again.";
     Closed = "closed", CONFLICT, "Closed", "The spotlight is closed for good.";
     OverLimit = "over_limit", CONFLICT, "Over the limit per viewer", "The viewer would hold and have bought more units than `per_viewer_limit`. `Location` is the viewer's open order, if there is one.";
     OfferChanged = "offer_changed", CONFLICT, "The offer has changed", "The order names another offer version than the one that is sold. `offer` is the current one; show it to the buyer before ordering again.";
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "The same key is being processed", "Ask again with the same key after `Retry-After`.";
     BelowCommitted = "below_committed", CONFLICT, "Fewer units would be left than are held and sold", "The reduction is larger than what remains. `remaining` says how much that is, if it is known.";
+    AlreadyWithdrawn = "already_withdrawn", CONFLICT, "The offer version was withdrawn otherwise", "A version is withdrawn once; what becomes of its orders cannot be changed.";
+    WithdrawalInProgress = "withdrawal_in_progress", CONFLICT, "The orders of another version are being settled", "`withdrawal` of the spotlight shows how far that is; ask again when it is done.";
     BroadcastNotLive = "broadcast_not_live", CONFLICT, "The broadcast is not live", "Start the broadcast before opening a spotlight of it.";
     BroadcastEnded = "broadcast_ended", CONFLICT, "The broadcast has ended", "Nothing of an ended broadcast can be changed.";
     AlreadyConfirmed = "already_confirmed", CONFLICT, "The order is confirmed", "A confirmed order is paid; it can no longer be cancelled.";

@@ -1,6 +1,6 @@
 //! What must hold when nothing goes wrong any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
@@ -31,6 +31,8 @@ struct Tally {
     parked: Vec<OrderId>,
     heads: BTreeMap<StreamKey, Position>,
     closed: Vec<StreamKey>,
+    /// Spotlights whose withdrawn offer is not settled.
+    withdrawing: BTreeSet<StreamKey>,
 }
 
 impl Tally {
@@ -47,6 +49,14 @@ impl Tally {
         match &recorded.event {
             Event::Spotlight(SpotlightEvent::SpotlightClosed { .. }) => {
                 self.closed.push(recorded.key);
+            }
+            Event::Spotlight(SpotlightEvent::OfferWithdrawn { .. }) => {
+                self.withdrawing.insert(recorded.key);
+            }
+            Event::Spotlight(SpotlightEvent::WithdrawalProgressed { withdrawal, .. })
+                if !withdrawal.open =>
+            {
+                self.withdrawing.remove(&recorded.key);
             }
             Event::Reservation(ReservationEvent::StockReserved { .. }) => self.held += 1,
             Event::Reservation(_) => self.held -= 1,
@@ -86,10 +96,13 @@ impl Tally {
     /// What has not ended yet.
     fn open(&self) -> Option<String> {
         let open = self.accepted.keys().filter(|order| !self.ends.contains_key(order)).count();
-        (open > 0 || self.held > 0 || self.payments > 0 || self.refunds > 0).then(|| {
+        let withdrawals = self.withdrawing.len();
+        let waits = open > 0 || self.held > 0 || withdrawals > 0;
+        (waits || self.payments > 0 || self.refunds > 0).then(|| {
             let Self { held, payments, refunds, .. } = self;
             format!(
-                "{open} orders, {held} holds, {payments} payments and {refunds} refunds are open"
+                "{open} orders, {held} holds, {payments} payments, {refunds} refunds and \
+                 {withdrawals} withdrawals are open"
             )
         })
     }

@@ -111,6 +111,10 @@ impl SalesBoard for SimSalesBoard {
         self.line.call("board.due", self.inner.due(now, limit)).await
     }
 
+    async fn withdrawing(&self, limit: usize) -> Result<Vec<SpotlightView>, PortError> {
+        self.line.call("board.withdrawing", self.inner.withdrawing(limit)).await
+    }
+
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         self.inner.totals(broadcast).await
     }

@@ -13,7 +13,7 @@ use domain::money::{Currency, Money};
 use domain::offer::{Offer, Product, SkuTerms};
 use domain::personal::Personal;
 use domain::quantity::Quantity;
-use domain::spotlight::{Cause, SpotlightCommand, SpotlightTerms};
+use domain::spotlight::{Cause, Settle, SpotlightCommand, SpotlightTerms};
 
 use super::clients::{Client, Wish, seconds};
 use super::faults::Levels;
@@ -253,7 +253,7 @@ impl Script {
         let world = self.world();
         let reason = None;
         let admission = None;
-        match world.below(10) {
+        match world.below(11) {
             0..=3 => {
                 let delta = -i64::try_from(1 + world.below(2)).unwrap_or(1);
                 let name = world.pick(&SKUS).copied().unwrap_or("A");
@@ -266,6 +266,11 @@ impl Script {
             }
             7 => SpotlightCommand::PauseSpotlight { reason, admission },
             8 => SpotlightCommand::ResumeSpotlight { reason },
+            9 => {
+                let settle = if world.chance(700) { Settle::Cancel } else { Settle::Honour };
+                let offer_version = u32::try_from(1 + world.below(2)).unwrap_or(1);
+                SpotlightCommand::WithdrawOffer { offer_version, settle, reason, admission }
+            }
             _ => SpotlightCommand::CloseSpotlight { cause: Cause::Host, reason, admission },
         }
     }
@@ -274,7 +279,7 @@ impl Script {
         let world = self.world();
         let Some(spotlight) = world.pick(&self.spotlights).copied() else { return };
         let command = self.host_command(number);
-        let pauses = matches!(command, SpotlightCommand::PauseSpotlight { .. });
+        let goes_on = goes_on(&command);
         let ends = world.chance(60);
         let (start, resume_after) = (self.moment(rushes), world.between(100, 3_000));
         let (client, broadcast) = (self.client.clone(), self.broadcast);
@@ -293,9 +298,8 @@ impl Script {
                 let name = format!("host-{number}");
                 let command = Command::Spotlight { command };
                 let _ = client.command(&name, spotlight.into(), command).await;
-                if pauses {
+                if let Some(command) = goes_on {
                     client.shop.line.sleep(resume_after).await;
-                    let command = SpotlightCommand::ResumeSpotlight { reason: None };
                     let command = Command::Spotlight { command };
                     let name = format!("resume-{number}");
                     let _ = client.command(&name, spotlight.into(), command).await;
@@ -359,5 +363,20 @@ impl Script {
                 shop.accepted.lose();
             }),
         );
+    }
+}
+
+/// What lets a spotlight sell again after this command.
+fn goes_on(command: &SpotlightCommand) -> Option<SpotlightCommand> {
+    match command {
+        SpotlightCommand::PauseSpotlight { .. } => {
+            Some(SpotlightCommand::ResumeSpotlight { reason: None })
+        }
+        SpotlightCommand::WithdrawOffer { .. } => Some(SpotlightCommand::ChangeOffer {
+            live_price: price(20_000),
+            reason: None,
+            admission: None,
+        }),
+        _ => None,
     }
 }

@@ -120,7 +120,7 @@ impl ChatLine {
 
 /// A cell that viewers wrote. One that a spreadsheet would take for a formula begins with an
 /// apostrophe.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }

@@ -3,6 +3,7 @@
 mod broadcast;
 mod chat;
 mod order;
+mod order_row;
 pub mod requests;
 mod spotlight;
 
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 pub use broadcast::{BroadcastBody, BroadcastList, JoinBody, MetricsBody};
 pub use chat::{ChatBody, ChatLine, PinnedBody};
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
+pub use order_row::OrderRow;
 pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};
 
 /// An amount in minor units of its currency (ISO 4217): 19,900 won is

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::order::OrderReason;
+use domain::payment::NextAction;
 use domain::views::{AcceptedOrder, OrderView, ReceiptJson};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,6 +36,11 @@ pub struct PaymentBody {
     pub provider: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
+    /// What the buyer has to do while the payment `requires_action`: `{type: redirect, url}`, or
+    /// `{type: client_secret, client_secret}`; only its viewer is shown it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub next_action: Option<NextAction>,
 }
 
 /// An order.
@@ -118,6 +124,7 @@ impl From<OrderView> for OrderBody {
             retryable: order.payment.retryable,
             provider: order.payment.provider,
             attempts: order.payment.attempts,
+            next_action: order.payment.next_action,
         };
         Self {
             id: order.id.0,

@@ -49,7 +49,8 @@ pub struct ProviderResult {
     /// Of which attempt of it; of which refund, where one was done.
     #[schema(minimum = 1, example = 1)]
     pub attempt: u32,
-    /// `{outcome: authorized|captured|refunded, amount}`, `{outcome: declined, kind: soft|hard,
+    /// `{outcome: authorized|captured|refunded, amount}`, `{outcome: requires_action, action: {type:
+    /// redirect, url}}`, `{outcome: declined, kind: soft|hard,
     /// code}`, `{outcome: voided}`, `{outcome: capture_failed|refund_failed, code}`.
     #[schema(value_type = Object)]
     pub result: Value,
@@ -61,6 +62,20 @@ pub struct NewPayment {
     /// The method.
     #[schema(max_length = 64, example = "sim_ok")]
     pub method: String,
+}
+
+/// Which offer version is withdrawn.
+#[derive(Debug, ToSchema)]
+pub struct NewWithdrawal {
+    /// The version.
+    #[schema(minimum = 1, example = 1)]
+    pub offer_version: u32,
+    /// honour: its orders go on at their price. cancel: they are called off and refunded.
+    #[schema(pattern = "^(honour|cancel)$", example = "cancel")]
+    pub settle: String,
+    /// Why.
+    #[schema(max_length = 500)]
+    pub reason: String,
 }
 
 /// What is to be given back.
@@ -181,7 +196,8 @@ pub struct NewOrder {
     /// What.
     #[schema(min_items = 1, max_items = 20)]
     pub lines: Vec<NewLine>,
-    /// How the buyer pays; `sim_ok` where it is absent. Null: the order waits for a method.
+    /// How the buyer pays: one of the provider's methods; its own default where it is absent.
+    /// Null: the order waits for a method.
     #[schema(max_length = 64, example = "sim_ok")]
     pub payment_method: Option<String>,
     /// The shop's reference.

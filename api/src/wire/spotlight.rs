@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::offer::{Offer, Product};
 use domain::ports::{GateView, Page};
+use domain::spotlight::Withdrawal;
 use domain::views::{Inventory, SpotlightView};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -69,6 +70,34 @@ pub struct InventoryBody {
     pub sold: i64,
 }
 
+/// A withdrawn offer version and how far its orders are settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Withdrawal)]
+pub struct WithdrawalBody {
+    /// Which version.
+    pub offer_version: u32,
+    /// honour or cancel.
+    pub settle: String,
+    /// Orders of it that were not over when it was withdrawn.
+    pub total: u64,
+    /// Of these, settled.
+    pub done: u64,
+    /// Of these, waiting for somebody: their refund is parked.
+    pub failed: u64,
+}
+
+impl From<Withdrawal> for WithdrawalBody {
+    fn from(withdrawal: Withdrawal) -> Self {
+        Self {
+            offer_version: withdrawal.offer_version,
+            settle: name_of(withdrawal.settle),
+            total: withdrawal.total,
+            done: withdrawal.done,
+            failed: withdrawal.failed,
+        }
+    }
+}
+
 /// One offer inside a broadcast, with the live stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Spotlight)]
@@ -95,6 +124,9 @@ pub struct SpotlightBody {
     pub hold_seconds: u32,
     /// The stock of each SKU.
     pub inventory: BTreeMap<String, InventoryBody>,
+    /// The last withdrawal of an offer version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<WithdrawalBody>,
     /// The shop's reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
@@ -139,6 +171,7 @@ impl From<SpotlightView> for SpotlightBody {
             closes_at: view.closes_at,
             per_viewer_limit: view.per_viewer_limit,
             hold_seconds: view.hold_seconds,
+            withdrawal: view.withdrawal.map(Into::into),
             inventory: view
                 .inventory
                 .into_iter()

@@ -180,7 +180,7 @@ impl Intake {
         }
         let mut fresh = false;
         if let Some(narrow) = &narrow
-            && let Some(entered) = self.narrow(narrow, started).await?
+            && let Some(entered) = self.narrow(narrow, may_be_closed(record), started).await?
         {
             admit_record(record, entered.admission, None);
             fresh = entered.fresh;
@@ -234,6 +234,7 @@ impl Intake {
     async fn narrow(
         &self,
         narrow: &Narrow,
+        may_be_closed: bool,
         started: Timestamp,
     ) -> Result<Option<Entered>, HostRefusal> {
         let mut failed = false;
@@ -260,8 +261,7 @@ impl Intake {
                 Narrowed::UnknownSku => {
                     Err(HostRefusal::refused("unknown_sku", "the spotlight has no such SKU"))
                 }
-                // closing once more has no effect
-                Narrowed::Closed if narrow.narrowing == Narrowing::Close => Ok(None),
+                Narrowed::Closed if may_be_closed => Ok(None),
                 Narrowed::Closed => Err(HostRefusal::refused("closed", "the spotlight is closed")),
                 Narrowed::NoState => {
                     match self.await_gate(narrow.spotlight, &narrow.seller, started).await {
@@ -330,6 +330,18 @@ struct Entered {
     fresh: bool,
 }
 
+/// Whether a closed gate has nothing to do for it: closing once more has no effect, and the orders of
+/// an offer are settled after its sale as well.
+const fn may_be_closed(record: &CommandRecord) -> bool {
+    matches!(
+        record.command,
+        Command::Spotlight {
+            command: SpotlightCommand::CloseSpotlight { .. }
+                | SpotlightCommand::WithdrawOffer { .. }
+        }
+    )
+}
+
 /// Whether an entry that waits for its decision was made by another request than this one.
 fn asks_otherwise(entry: &Entry, narrow: &Narrow) -> bool {
     let request = |command: &str| {
@@ -343,7 +355,9 @@ fn asks_otherwise(entry: &Entry, narrow: &Narrow) -> bool {
 pub(crate) fn narrow_of(record: &CommandRecord) -> Option<Narrow> {
     let Command::Spotlight { command } = &record.command else { return None };
     let narrowing = match command {
-        SpotlightCommand::PauseSpotlight { .. } => Narrowing::Pause,
+        SpotlightCommand::PauseSpotlight { .. } | SpotlightCommand::WithdrawOffer { .. } => {
+            Narrowing::Pause
+        }
         SpotlightCommand::CloseSpotlight { .. } => Narrowing::Close,
         SpotlightCommand::ChangeOffer { .. } => Narrowing::ChangeOffer,
         SpotlightCommand::AdjustStock { sku, delta, .. } if *delta < 0 => Narrowing::Reduce {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::payment::{DeclineKind, PaymentResult};
+use domain::Timestamp;
+use domain::payment::{DeclineKind, NextAction, PaymentResult};
 use domain::ports::{Clock, PaymentCall, PaymentGateway, PortError};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use crate::clock::delta;
 
 /// Every method of the simulated provider; the first one is the default.
-pub const SIM_METHODS: [&str; 7] = [
+pub const SIM_METHODS: [&str; 8] = [
     "sim_ok",
     "sim_decline_hard",
     "sim_decline_soft",
@@ -21,12 +22,18 @@ pub const SIM_METHODS: [&str; 7] = [
     "sim_late",
     "sim_twice",
     "sim_never",
+    "sim_requires_action",
 ];
 
 /// Attempts that the provider remembers.
 pub const SIM_ATTEMPTS_MAX: usize = 65_536;
 /// How long after the hold `sim_late` is paid.
 pub const SIM_LATE_BY: Duration = Duration::from_secs(1);
+
+/// The page that the simulated provider sends a buyer to; it exists nowhere.
+pub const SIM_PAGE: &str = "https://pay.invalid/";
+/// How long the simulated buyer takes to act, where it has to.
+pub const SIM_ACTS_AFTER: Duration = Duration::from_secs(1);
 
 /// Where an attempt stands at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +44,8 @@ enum Standing {
     Declined(DeclineKind),
     /// Nobody knows yet.
     Open,
+    /// The buyer acts at this time.
+    ActsAt(Timestamp),
 }
 
 /// The simulated provider. What it answers follows from method and key; what it remembers only
@@ -66,8 +75,10 @@ impl SimulatedGateway {
         let paid_late =
             || call.held_until.is_some_and(|until| self.clock.now() >= until + delta(SIM_LATE_BY));
         match (known, call.method.as_str()) {
+            (Some(Standing::ActsAt(at)), _) if at <= self.clock.now() => Standing::Authorized,
             (Some(standing), _) if standing != Standing::Open => standing,
-            (_, "sim_ok" | "sim_twice") => Standing::Authorized,
+            // forgotten: the buyer has acted meanwhile
+            (_, "sim_ok" | "sim_twice" | "sim_requires_action") => Standing::Authorized,
             (_, "sim_decline_soft") => Standing::Declined(DeclineKind::Soft),
             (_, "sim_unknown") => Standing::Captured,
             (_, "sim_late") if paid_late() => Standing::Captured,
@@ -102,6 +113,10 @@ fn result_of(call: &PaymentCall, standing: Standing) -> Option<PaymentResult> {
         Standing::Captured => Some(PaymentResult::Captured { amount }),
         Standing::Voided => Some(PaymentResult::Voided),
         Standing::Declined(kind) => Some(declined(kind)),
+        Standing::ActsAt(_) => Some(PaymentResult::RequiresAction {
+            action: NextAction::Redirect { url: format!("{SIM_PAGE}{}", call.order) },
+            reference: Some(call.key("authorize")),
+        }),
         Standing::Open => None,
     }
 }
@@ -114,7 +129,11 @@ impl PaymentGateway for SimulatedGateway {
 
     async fn authorize(&self, call: &PaymentCall) -> Result<PaymentResult, PortError> {
         self.answer().await;
-        let standing = self.standing(call);
+        let mut standing = self.standing(call);
+        let asked_before = self.standings.lock().contains(&call.key("attempt"));
+        if call.method == "sim_requires_action" && !asked_before {
+            standing = Standing::ActsAt(self.clock.now() + delta(SIM_ACTS_AFTER));
+        }
         self.remember(call, standing);
         if call.method == "sim_unknown" && standing == Standing::Captured {
             return Ok(PaymentResult::Unknown);

@@ -15,19 +15,23 @@ mod payments;
 mod proposals;
 mod redrive;
 mod schedule;
+mod withdraw;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::SpotlightId;
 use domain::ports::{
     Clock, CommandLog, EventStore, OrderBook, PaymentGateway, PortError, SalesBoard, StockGate,
 };
 use metrics::counter;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-pub use gateway::{SIM_METHODS, SimulatedGateway};
+pub use gateway::{SIM_ACTS_AFTER, SIM_METHODS, SimulatedGateway};
 pub use guard::GuardedGateway;
-pub use payment::PAYMENT_FINAL_DEFAULT;
+pub use payment::{PAYMENT_FINAL_DEFAULT, REFUND_UNANSWERED_MAX};
 
 use crate::faults::Faults;
 use crate::intake::GateRebuilder;
@@ -35,6 +39,7 @@ use crate::lease::give_back;
 use crate::metrics::PROCESS_ERRORS_TOTAL;
 use crate::writer::cause;
 use proposals::Remembered;
+use withdraw::Settling;
 
 /// The name of the role's lease and checkpoint.
 pub const ROLE: &str = "process";
@@ -101,11 +106,14 @@ pub(crate) struct Process {
     ports: ProcessPorts,
     config: ProcessConfig,
     remembered: Remembered,
+    /// Withdrawals as far as they were read.
+    withdrawals: Mutex<BTreeMap<SpotlightId, Settling>>,
 }
 
 /// Works while it holds the role's lease, and stands by while it does not, until `shutdown`.
 pub async fn run(ports: ProcessPorts, config: ProcessConfig, shutdown: CancellationToken) {
-    let process = Process { ports, config, remembered: Remembered::default() };
+    let (remembered, withdrawals) = (Remembered::default(), Mutex::default());
+    let process = Process { ports, config, remembered, withdrawals };
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}
@@ -182,6 +190,9 @@ impl Process {
             }
             if let Err(error) = self.fail_parked().await {
                 Self::failed("parked", &error);
+            }
+            if let Err(error) = self.settle_withdrawals().await {
+                Self::failed("withdrawals", &error);
             }
             self.ports.clock.sleep(REPAIR_PAUSE).await;
         }

@@ -17,6 +17,9 @@ use crate::clock::delta;
 /// How long after the hold a payment without an answer is ended (`ONAIR_PAYMENT_FINAL_SECONDS`).
 pub const PAYMENT_FINAL_DEFAULT: Duration = Duration::from_mins(2);
 
+/// How long a refund is asked for without an answer, before it is parked for somebody.
+pub const REFUND_UNANSWERED_MAX: Duration = Duration::from_hours(1);
+
 /// What is to be done about a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -41,6 +44,15 @@ pub(super) enum Step {
     },
 }
 
+/// What was asked of a provider in one attempt, and by which name it knows it.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) provider: String,
+    pub(super) method: String,
+    pub(super) amount: Money,
+    pub(super) reference: Option<String>,
+}
+
 /// An order as far as its payment needs it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Payment {
@@ -49,8 +61,12 @@ pub(super) struct Payment {
     again: Reservation,
     /// Until when units were held, also once they are not.
     pub(super) deadline: Option<Timestamp>,
-    /// The method and the amount of each attempt.
-    pub(super) asked: BTreeMap<u32, (String, Money)>,
+    /// Each attempt.
+    pub(super) asked: BTreeMap<u32, Asked>,
+    /// The attempt that was paid.
+    paid: Option<u32>,
+    /// When the last refund was asked for.
+    refund_asked_at: Option<Timestamp>,
     /// Who and where.
     pub(super) home: Option<(SellerId, StreamKey, SpotlightId)>,
     /// The event that led here.
@@ -76,8 +92,21 @@ impl Payment {
                         let seller = recorded.metadata.seller.clone();
                         self.home = Some((seller, recorded.key, accepted.spotlight_id));
                     }
-                    OrderEvent::PaymentRequested { attempt, method, amount, .. } => {
-                        self.asked.insert(*attempt, (method.clone(), *amount));
+                    OrderEvent::PaymentRequested { attempt, method, amount, provider, .. } => {
+                        let (provider, method) = (provider.clone(), method.clone());
+                        let asked = Asked { provider, method, amount: *amount, reference: None };
+                        self.asked.insert(*attempt, asked);
+                    }
+                    OrderEvent::PaymentActionRequired { attempt, personal, .. }
+                    | OrderEvent::PaymentAuthorized { attempt, personal, .. } => {
+                        if let Some(asked) = self.asked.get_mut(attempt) {
+                            let known = asked.reference.take();
+                            asked.reference = personal.payment_reference.clone().or(known);
+                        }
+                    }
+                    OrderEvent::PaymentCaptured { attempt, .. } => self.paid = Some(*attempt),
+                    OrderEvent::RefundRequested { .. } => {
+                        self.refund_asked_at = Some(recorded.metadata.decided_at);
                     }
                     _ => {}
                 }
@@ -99,6 +128,31 @@ impl Payment {
     /// The attempt that is under way.
     pub(super) const fn attempt(&self) -> u32 {
         self.order.attempt
+    }
+
+    /// Whether every attempt was asked of this provider: no other one can answer for it.
+    pub(super) fn is_of(&self, provider: &str) -> bool {
+        self.asked.values().all(|asked| asked.provider == provider)
+    }
+
+    /// The attempt whose money goes back: the one that was paid.
+    pub(super) fn paid(&self) -> u32 {
+        self.paid.unwrap_or_else(|| self.attempt())
+    }
+
+    /// Whether the order has ended; what is left is money.
+    pub(super) fn has_ended(&self) -> bool {
+        self.order.has_ended()
+    }
+
+    /// Whether the last refund has been asked for long enough without an answer.
+    pub(super) fn gives_refund_up(&self, now: Timestamp) -> bool {
+        self.refund_asked_at.is_some_and(|at| at + delta(REFUND_UNANSWERED_MAX) <= now)
+    }
+
+    /// Whether the provider said already that the buyer has to act.
+    pub(super) fn waits_for_buyer(&self) -> bool {
+        self.order.payment == PaymentStatus::RequiresAction
     }
 
     /// From when on an attempt without an answer is ended.
@@ -159,6 +213,7 @@ pub(super) const fn moved(event: &Event) -> Option<OrderId> {
     match event {
         Event::Order(
             OrderEvent::PaymentRequested { order_id, .. }
+            | OrderEvent::PaymentActionRequired { order_id, .. }
             | OrderEvent::PaymentAuthorized { order_id, .. }
             | OrderEvent::PaymentCaptured { order_id, .. }
             | OrderEvent::PaymentUnknown { order_id, .. }

@@ -41,6 +41,9 @@ pub const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
 /// Times that one answer is written down at most, however often the provider tells it.
 pub const TELLS_MAX: usize = 3;
 
+/// The code of a refund that no provider answered.
+const UNANSWERED: &str = "unanswered";
+
 /// When an order is looked at again.
 pub(super) enum Next {
     /// When an event of it comes.
@@ -254,17 +257,34 @@ impl Process {
             return self.take_again(order, &payment).await;
         }
         let Some(call) = call_of(order, &payment, step) else { return Ok(Next::Event) };
+        if !payment.is_of(self.ports.gateway.name()) {
+            tracing::error!(%order, "its payment was asked of another provider than the configured one");
+            return Ok(Next::Ask(None));
+        }
         let latest = payment.final_at(self.config.payment_final);
         // an answer that cannot be taken in is not asked for again and again
-        let parked =
-            again && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
+        let parked = (again || payment.has_ended())
+            && !self.ports.store.parked_among(&[order.to_string()]).await?.is_empty();
         if parked || self.ports.gateway.is_down() {
             return Ok(Next::Ask(None));
         }
         if step == Step::Authorize && self.paid_before(order, &payment).await? {
             return Ok(Next::Recheck);
         }
-        let Some(result) = self.ask(step, &call).await? else { return Ok(Next::Ask(latest)) };
+        let asked = self.ask(step, &call).await;
+        let unanswered = asked.is_err() && payment.gives_refund_up(self.ports.clock.now());
+        let result = match asked {
+            // it is parked: somebody has to look, and may have it asked for again
+            Err(_) if unanswered && matches!(step, Step::Refund { .. }) => {
+                Some(PaymentResult::RefundFailed { code: UNANSWERED.to_owned() })
+            }
+            asked => asked?,
+        };
+        let Some(result) = result else { return Ok(Next::Ask(latest)) };
+        // said before: the buyer has not acted yet
+        if payment.waits_for_buyer() && matches!(result, PaymentResult::RequiresAction { .. }) {
+            return Ok(Next::Ask(latest));
+        }
         self.ports.faults.at(PROCESS_AFTER_CALL).await?;
         let tells = self.ports.gateway.tells(&call).clamp(1, TELLS_MAX);
         for _ in 0..tells {
@@ -341,17 +361,27 @@ fn known(answer: Option<PaymentResult>) -> Option<PaymentResult> {
 }
 
 fn call_of(order: OrderId, payment: &Payment, step: Step) -> Option<PaymentCall> {
-    let call = call_for(order, payment, payment.attempt())?;
     match step {
         Step::Nothing | Step::TakeAgain => None,
-        Step::Refund { attempt, amount } => Some(PaymentCall { attempt, amount, ..call }),
-        _ => Some(call),
+        Step::Refund { attempt, amount } => {
+            let call = call_for(order, payment, payment.paid())?;
+            Some(PaymentCall { attempt, amount, ..call })
+        }
+        _ => call_for(order, payment, payment.attempt()),
     }
 }
 
 fn call_for(order: OrderId, payment: &Payment, attempt: u32) -> Option<PaymentCall> {
-    let (method, amount) = payment.asked.get(&attempt)?.clone();
+    let asked = payment.asked.get(&attempt)?.clone();
     let (_, _, spotlight) = payment.home.as_ref()?;
-    let held_until = payment.deadline;
-    Some(PaymentCall { order, spotlight: *spotlight, attempt, method, amount, held_until })
+    Some(PaymentCall {
+        order,
+        spotlight: *spotlight,
+        attempt,
+        payment: attempt,
+        reference: asked.reference,
+        method: asked.method,
+        amount: asked.amount,
+        held_until: payment.deadline,
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::command::{Command, CommandRecord};
 use domain::decision::{Decision, Refusal, decide};
+use domain::desk::Desk;
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
 use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
@@ -16,6 +17,7 @@ use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
 use domain::spotlight::{SpotlightEvent, VoidCause};
 use metrics::counter;
 
+use super::PARKED_MONEY;
 use super::desks::{Desks, limit_of};
 use super::park::{Behind, behind, misaddressed, sequence_of};
 use crate::metrics::{ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
@@ -65,6 +67,12 @@ fn uses_inbox(record: &CommandRecord) -> bool {
 #[derive(Debug)]
 pub(super) struct Unsound(pub(super) String);
 
+/// Whether a command's order has ended.
+fn ended(desk: &Desk, record: &CommandRecord) -> bool {
+    let Command::Order { command } = &record.command else { return false };
+    desk.orders.get(&command.order_id()).is_some_and(|known| known.order.has_ended())
+}
+
 /// What is known of the items before they are decided.
 pub(super) struct Known {
     /// Commands that were decided before.
@@ -108,8 +116,12 @@ impl Making<'_> {
     }
 
     fn park(&mut self, item: &Item, error: &str) {
+        self.park_for(item, error, self.parked_deadline);
+    }
+
+    fn park_for(&mut self, item: &Item, error: &str, deadline: Duration) {
         self.known.parked.insert(item.sequence());
-        self.batch.parked.push(item.park(error, self.decided_at, self.parked_deadline));
+        self.batch.parked.push(item.park(error, self.decided_at, deadline));
         if let Some(command_id) = item.inbox_id() {
             self.outcome(item, command_id, CommandOutcome::Parked);
         }
@@ -149,7 +161,11 @@ impl Making<'_> {
             Ok(Decision { refusal: Some(Refusal::Order(error)), events })
                 if events.is_empty() && error.needs_a_person() =>
             {
-                self.park(item, &error.to_string());
+                // an order that has ended is ended by no deadline: what is left is money, which
+                // waits for somebody
+                let deadline =
+                    if ended(desk, record) { PARKED_MONEY } else { self.parked_deadline };
+                self.park_for(item, &error.to_string(), deadline);
             }
             Ok(decision) => self.take(item, record, decision),
             Err(_) => self.park(item, "the decision panicked"),

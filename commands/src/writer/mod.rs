@@ -39,6 +39,9 @@ pub const DESKS_MAX: usize = 4_096;
 pub const ORDERS_MAX: usize = 131_072;
 /// How long a parked command may wait for somebody before its order fails.
 pub const PARKED_DEADLINE: Duration = Duration::from_mins(5);
+/// How long money of an ended order waits for somebody, where it could not be taken in or given
+/// back: longer than anybody takes.
+pub const PARKED_MONEY: Duration = Duration::from_hours(24 * 365 * 10);
 /// First pause after the store could not be reached; doubled up to [`BACKOFF_MAX`].
 pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
 /// Longest pause after the store could not be reached.

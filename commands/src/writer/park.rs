@@ -100,6 +100,7 @@ pub(super) fn behind(record: &CommandRecord) -> Behind {
         Command::Order {
             command:
                 OrderCommand::ExpireHold { .. }
+                | OrderCommand::WithdrawOrder { .. }
                 | OrderCommand::TakeAgain { .. }
                 | OrderCommand::TurnAway { .. }
                 | OrderCommand::PlaceOrder { .. },

@@ -77,7 +77,10 @@ impl GateState {
 
     fn apply_spotlight(&mut self, event: &SpotlightEvent, command: Uuid) {
         match event {
-            SpotlightEvent::SpotlightScheduled { .. } => {}
+            // the pause of the same decision says what the gate does
+            SpotlightEvent::SpotlightScheduled { .. }
+            | SpotlightEvent::OfferWithdrawn { .. }
+            | SpotlightEvent::WithdrawalProgressed { .. } => {}
             SpotlightEvent::SpotlightOpened { .. } | SpotlightEvent::SpotlightResumed { .. } => {
                 self.status = SpotlightStatus::Open;
             }

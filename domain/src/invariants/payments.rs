@@ -81,7 +81,8 @@ impl Account {
                 }
                 self.unasked(*attempt)
             }
-            OrderEvent::PaymentAuthorized { attempt, .. }
+            OrderEvent::PaymentActionRequired { attempt, .. }
+            | OrderEvent::PaymentAuthorized { attempt, .. }
             | OrderEvent::PaymentDeclined { attempt, .. }
             | OrderEvent::PaymentUnknown { attempt, .. }
             | OrderEvent::CaptureFailed { attempt, .. }

@@ -129,6 +129,11 @@ pub enum OrderCommand {
         /// Whether they can be sold again.
         restock: bool,
     },
+    /// Its offer version was withdrawn: it is called off, and what was paid goes back.
+    WithdrawOrder {
+        /// Which order.
+        order_id: OrderId,
+    },
     /// The deadline of a parked `PlaceOrder` has passed: its order fails.
     FailParked {
         /// The order.
@@ -152,6 +157,7 @@ impl OrderCommand {
             | Self::TakeAgain { order_id, .. }
             | Self::TurnAway { order_id }
             | Self::EndParked { order_id }
+            | Self::WithdrawOrder { order_id }
             | Self::RefundOrder { order_id, .. }
             | Self::ExpireHold { order_id }
             | Self::CancelOrder { order_id, .. } => *order_id,

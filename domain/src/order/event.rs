@@ -157,6 +157,17 @@ pub enum OrderEvent {
         #[serde(default, skip_serializing_if = "Personal::is_empty")]
         personal: Personal,
     },
+    /// The buyer has to act before the provider can answer; what is to be done stands in
+    /// `personal`.
+    PaymentActionRequired {
+        /// Which order.
+        order_id: OrderId,
+        /// Of which attempt.
+        attempt: u32,
+        /// What is to be done, and the provider's reference.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
     /// The amount is ours.
     PaymentCaptured {
         /// Which order.
@@ -278,6 +289,7 @@ impl OrderEvent {
         match self {
             Self::OrderAccepted { accepted } => accepted.order_id,
             Self::PaymentRequested { order_id, .. }
+            | Self::PaymentActionRequired { order_id, .. }
             | Self::PaymentAuthorized { order_id, .. }
             | Self::PaymentCaptured { order_id, .. }
             | Self::PaymentDeclined { order_id, .. }
@@ -298,6 +310,7 @@ impl DomainEvent for OrderEvent {
         match self {
             Self::OrderAccepted { .. } => "OrderAccepted",
             Self::PaymentRequested { .. } => "PaymentRequested",
+            Self::PaymentActionRequired { .. } => "PaymentActionRequired",
             Self::PaymentAuthorized { .. } => "PaymentAuthorized",
             Self::PaymentCaptured { .. } => "PaymentCaptured",
             Self::PaymentDeclined { .. } => "PaymentDeclined",

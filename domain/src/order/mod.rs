@@ -78,6 +78,9 @@ impl Order {
                 self.attempt = *attempt;
                 self.retryable = false;
             }
+            OrderEvent::PaymentActionRequired { .. } => {
+                self.payment = PaymentStatus::RequiresAction;
+            }
             OrderEvent::PaymentAuthorized { .. } => self.payment = PaymentStatus::Authorized,
             OrderEvent::PaymentCaptured { amount, .. } => {
                 self.payment = PaymentStatus::Captured;

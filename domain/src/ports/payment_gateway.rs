@@ -15,8 +15,12 @@ pub struct PaymentCall {
     pub order: OrderId,
     /// In which spotlight; goes into the provider's metadata.
     pub spotlight: SpotlightId,
-    /// Which attempt.
+    /// Which attempt; of a refund its own number.
     pub attempt: u32,
+    /// The attempt that holds or took the money; another one than `attempt` only in a refund.
+    pub payment: u32,
+    /// The provider's reference of that payment, where it gave one.
+    pub reference: Option<String>,
     /// By which method.
     pub method: String,
     /// How much.

@@ -79,6 +79,11 @@ pub trait SalesBoard: Send + Sync {
     /// # Errors
     /// It cannot be reached.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<SpotlightView>, PortError>;
+    /// Spotlights with a withdrawal that is not settled, by id.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn withdrawing(&self, limit: usize) -> Result<Vec<SpotlightView>, PortError>;
     /// What a broadcast has sold; `None` where it does not exist.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Cause, SpotlightTerms};
+use super::withdrawal::{Settle, Withdrawal};
 use crate::admission::Admission;
 use crate::ids::Sku;
 use crate::money::Money;
@@ -73,6 +74,24 @@ pub enum SpotlightCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<Admission>,
     },
+    /// Stop an offer version and settle its orders; the gate has stopped already (design rule 11).
+    WithdrawOffer {
+        /// Which version.
+        offer_version: u32,
+        /// What becomes of its orders.
+        settle: Settle,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The gate's entry of this command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Admission>,
+    },
+    /// How far the settling of a withdrawn version has come.
+    ReportWithdrawal {
+        /// How far.
+        withdrawal: Withdrawal,
+    },
     /// Rebuild the gate under the epoch after `expected`; a repeat with an old epoch does nothing.
     ReopenGate {
         /// The epoch that was found lost.
@@ -85,6 +104,7 @@ impl SpotlightCommand {
     pub const fn admission(&self) -> Option<Admission> {
         match self {
             Self::PauseSpotlight { admission, .. }
+            | Self::WithdrawOffer { admission, .. }
             | Self::CloseSpotlight { admission, .. }
             | Self::AdjustStock { admission, .. }
             | Self::ChangeOffer { admission, .. } => *admission,
@@ -96,6 +116,7 @@ impl SpotlightCommand {
     pub const fn admit(&mut self, admitted: Admission) {
         match self {
             Self::PauseSpotlight { admission, .. }
+            | Self::WithdrawOffer { admission, .. }
             | Self::CloseSpotlight { admission, .. }
             | Self::AdjustStock { admission, .. }
             | Self::ChangeOffer { admission, .. } => *admission = Some(admitted),

@@ -26,6 +26,18 @@ pub enum SpotlightError {
     /// More units than a SKU may have.
     #[error("more units than a SKU may have")]
     TooManyUnits,
+    /// Its offer was withdrawn: only a new one opens it again.
+    #[error("the offer was withdrawn: make a new one")]
+    OfferWithdrawn,
+    /// The spotlight has no such offer version.
+    #[error("the spotlight has no offer version {0}")]
+    UnknownOffer(u32),
+    /// The version was withdrawn with another settlement.
+    #[error("the offer version was withdrawn otherwise")]
+    AlreadyWithdrawn,
+    /// The orders of another version are being settled.
+    #[error("the orders of another withdrawn version are being settled")]
+    WithdrawalInProgress,
     /// The price has another currency than the spotlight.
     #[error("the price has another currency than the spotlight")]
     CurrencyMismatch,
@@ -42,6 +54,10 @@ impl SpotlightError {
             Self::UnknownSku(_) => "unknown_sku",
             Self::BelowCommitted => "below_committed",
             Self::TooManyUnits => "too_many_units",
+            Self::OfferWithdrawn => "paused",
+            Self::UnknownOffer(_) => "unknown_offer",
+            Self::AlreadyWithdrawn => "already_withdrawn",
+            Self::WithdrawalInProgress => "withdrawal_in_progress",
             Self::CurrencyMismatch => "currency_mismatch",
         }
     }

@@ -4,6 +4,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::withdrawal::{Settle, Withdrawal};
 use crate::Timestamp;
 use crate::ids::{BroadcastId, OrderId, SellerId, Sku, SpotlightId};
 use crate::offer::{Offer, Product, SkuTerms};
@@ -132,6 +133,28 @@ pub enum SpotlightEvent {
         #[serde(default, skip_serializing_if = "Personal::is_empty")]
         personal: Personal,
     },
+    /// An offer version was stopped; its orders are settled. The spotlight stays paused until the
+    /// next offer.
+    OfferWithdrawn {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// Which version.
+        offer_version: u32,
+        /// What becomes of its orders.
+        settle: Settle,
+        /// The writer's time.
+        at: Timestamp,
+        /// What the host typed.
+        #[serde(default, skip_serializing_if = "Personal::is_empty")]
+        personal: Personal,
+    },
+    /// How far the settling of a withdrawn version has come.
+    WithdrawalProgressed {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// How far.
+        withdrawal: Withdrawal,
+    },
     /// The gate lost its data, or may have; it is rebuilt as of this event under a new epoch.
     GateReopened {
         /// Which spotlight.
@@ -176,6 +199,8 @@ impl SpotlightEvent {
             | Self::SpotlightResumed { spotlight_id, .. }
             | Self::StockAdjusted { spotlight_id, .. }
             | Self::OfferChanged { spotlight_id, .. }
+            | Self::OfferWithdrawn { spotlight_id, .. }
+            | Self::WithdrawalProgressed { spotlight_id, .. }
             | Self::GateReopened { spotlight_id, .. }
             | Self::AdmissionVoided { spotlight_id, .. }
             | Self::SpotlightClosed { spotlight_id, .. } => *spotlight_id,
@@ -192,6 +217,8 @@ impl DomainEvent for SpotlightEvent {
             Self::SpotlightResumed { .. } => "SpotlightResumed",
             Self::StockAdjusted { .. } => "StockAdjusted",
             Self::OfferChanged { .. } => "OfferChanged",
+            Self::OfferWithdrawn { .. } => "OfferWithdrawn",
+            Self::WithdrawalProgressed { .. } => "WithdrawalProgressed",
             Self::GateReopened { .. } => "GateReopened",
             Self::AdmissionVoided { .. } => "AdmissionVoided",
             Self::SpotlightClosed { .. } => "SpotlightClosed",

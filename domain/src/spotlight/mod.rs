@@ -3,6 +3,8 @@
 mod command;
 mod error;
 mod event;
+mod withdraw;
+mod withdrawal;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use command::SpotlightCommand;
 pub use error::SpotlightError;
 pub use event::{Cause, SpotlightEvent, SpotlightTerms, VoidCause};
+pub use withdrawal::{Settle, Withdrawal};
 
 use crate::command::Context;
 use crate::ids::Sku;
@@ -48,6 +51,12 @@ pub struct Spotlight {
     pub offers: BTreeMap<u32, Offer>,
     /// The gate's epoch.
     pub epoch: u64,
+    /// Withdrawn versions, and what becomes of their orders.
+    pub withdrawn: BTreeMap<u32, Settle>,
+    /// The last withdrawal.
+    pub withdrawal: Option<Withdrawal>,
+    /// Whether it waits for a new offer, because its own was withdrawn.
+    pub awaits_offer: bool,
 }
 
 impl Spotlight {
@@ -103,6 +112,7 @@ impl Spotlight {
             SpotlightCommand::ResumeSpotlight { reason } => match self.status {
                 SpotlightStatus::Scheduled => Err(SpotlightError::NotOpen),
                 SpotlightStatus::Open => Ok(vec![]),
+                SpotlightStatus::Paused if self.awaits_offer => Err(SpotlightError::OfferWithdrawn),
                 SpotlightStatus::Paused => {
                     let personal = Personal::text(reason.clone());
                     Ok(vec![SpotlightEvent::SpotlightResumed { spotlight_id, at, personal }])
@@ -131,7 +141,19 @@ impl Spotlight {
             SpotlightCommand::ChangeOffer { live_price, reason, .. } => {
                 let offer = self.next_offer(*live_price)?;
                 let personal = Personal::text(reason.clone());
-                Ok(vec![SpotlightEvent::OfferChanged { spotlight_id, offer, personal }])
+                let mut events =
+                    vec![SpotlightEvent::OfferChanged { spotlight_id, offer, personal }];
+                if self.awaits_offer && self.status == SpotlightStatus::Paused {
+                    let personal = Personal::default();
+                    events.push(SpotlightEvent::SpotlightResumed { spotlight_id, at, personal });
+                }
+                Ok(events)
+            }
+            SpotlightCommand::WithdrawOffer { offer_version, settle, reason, .. } => {
+                self.withdraw(*offer_version, *settle, reason.clone(), context)
+            }
+            SpotlightCommand::ReportWithdrawal { withdrawal } => {
+                Ok(self.report(spotlight_id, *withdrawal))
             }
             SpotlightCommand::ReopenGate { expected } if *expected == self.epoch => {
                 let epoch = self.epoch.saturating_add(1);
@@ -215,6 +237,15 @@ impl Spotlight {
             SpotlightEvent::SpotlightClosed { .. } => self.status = SpotlightStatus::Closed,
             SpotlightEvent::OfferChanged { offer, .. } => {
                 self.offers.insert(offer.version, offer.clone());
+                self.awaits_offer = false;
+            }
+            SpotlightEvent::OfferWithdrawn { offer_version, settle, .. } => {
+                self.withdrawn.insert(*offer_version, *settle);
+                self.withdrawal = Some(Withdrawal::begun(*offer_version, *settle));
+                self.awaits_offer = true;
+            }
+            SpotlightEvent::WithdrawalProgressed { withdrawal, .. } => {
+                self.withdrawal = Some(*withdrawal);
             }
             SpotlightEvent::GateReopened { epoch, .. } => self.epoch = *epoch,
             SpotlightEvent::StockAdjusted { .. } | SpotlightEvent::AdmissionVoided { .. } => {}

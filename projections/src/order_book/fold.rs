@@ -99,8 +99,14 @@ fn apply_reservation(view: &mut OrderView, event: &ReservationEvent) {
 }
 
 fn apply_order(view: &mut OrderView, event: &OrderEvent) {
+    // it is asked for anew, or over
+    view.payment.next_action = None;
     match event {
         OrderEvent::OrderAccepted { .. } => {}
+        OrderEvent::PaymentActionRequired { personal, .. } => {
+            view.payment.status = PaymentStatus::RequiresAction;
+            view.payment.next_action.clone_from(&personal.next_action);
+        }
         OrderEvent::PaymentRequested { attempt, provider, method, .. } => {
             view.payment.status = PaymentStatus::Requested;
             view.payment.attempts = *attempt;

@@ -18,9 +18,10 @@ use crate::read_model::{Cursor, Identity, encode, micros};
 const VERSION: i32 = 1;
 
 /// The events that the fold takes in.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 17] = [
     "OrderAccepted",
     "PaymentRequested",
+    "PaymentActionRequired",
     "PaymentAuthorized",
     "PaymentCaptured",
     "PaymentDeclined",

@@ -175,6 +175,9 @@ fn provider_of(event: &Event) -> Option<String> {
         OrderEvent::PaymentDeclined { attempt, code, .. } => {
             format!("declined attempt {attempt}: {code}")
         }
+        OrderEvent::PaymentActionRequired { attempt, .. } => {
+            format!("waits for the buyer to act on attempt {attempt}")
+        }
         OrderEvent::PaymentUnknown { attempt, .. } => {
             format!("the answer to attempt {attempt} was lost; it is queried")
         }

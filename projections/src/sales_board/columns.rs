@@ -20,7 +20,7 @@ use crate::read_model::{Identity, decode, encode, micros};
 const VERSION: i32 = 1;
 
 /// The events that the folds take in.
-const EVENTS: [&str; 21] = [
+const EVENTS: [&str; 23] = [
     "BroadcastScheduled",
     "BroadcastStarted",
     "BroadcastEnded",
@@ -30,6 +30,8 @@ const EVENTS: [&str; 21] = [
     "SpotlightResumed",
     "StockAdjusted",
     "OfferChanged",
+    "OfferWithdrawn",
+    "WithdrawalProgressed",
     "GateReopened",
     "AdmissionVoided",
     "SpotlightClosed",

@@ -12,7 +12,7 @@ use domain::money::{Currency, Money};
 use domain::order::{OrderEvent, OrderReason};
 use domain::ports::SalesTotals;
 use domain::reservation::ReservationEvent;
-use domain::spotlight::{SpotlightEvent, SpotlightStatus, SpotlightTerms};
+use domain::spotlight::{SpotlightEvent, SpotlightStatus, SpotlightTerms, Withdrawal};
 use domain::views::{BroadcastView, Inventory, SpotlightView};
 
 /// The broadcast whose view an event may change.
@@ -129,6 +129,7 @@ fn prepared(terms: &SpotlightTerms, recorded: &Recorded) -> SpotlightView {
         per_viewer_limit: terms.per_viewer_limit,
         hold_seconds: terms.hold_seconds,
         inventory: BTreeMap::new(),
+        withdrawal: None,
         reference: terms.personal.reference.clone(),
         metadata: terms.personal.metadata.clone(),
         created_at: recorded.metadata.decided_at,
@@ -151,6 +152,12 @@ fn changed(mut view: SpotlightView, event: &SpotlightEvent) -> SpotlightView {
             view.closed_at = Some(*at);
         }
         SpotlightEvent::OfferChanged { offer, .. } => view.offer = offer.clone(),
+        SpotlightEvent::OfferWithdrawn { offer_version, settle, .. } => {
+            view.withdrawal = Some(Withdrawal::begun(*offer_version, *settle));
+        }
+        SpotlightEvent::WithdrawalProgressed { withdrawal, .. } => {
+            view.withdrawal = Some(*withdrawal);
+        }
         SpotlightEvent::SpotlightScheduled { .. }
         | SpotlightEvent::StockAdjusted { .. }
         | SpotlightEvent::GateReopened { .. }

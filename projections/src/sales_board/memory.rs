@@ -101,6 +101,13 @@ impl SalesBoard for MemorySalesBoard {
         Ok(due.into_iter().take(due_limit(limit)).map(|(_, view)| view.clone()).collect())
     }
 
+    async fn withdrawing(&self, limit: usize) -> Result<Vec<SpotlightView>, PortError> {
+        let state = self.state.lock();
+        let views = state.rows.spotlights.values().map(|row| &row.view);
+        let open = views.filter(|view| view.withdrawal.is_some_and(|withdrawal| withdrawal.open));
+        Ok(open.take(due_limit(limit)).cloned().collect())
+    }
+
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         let state = self.state.lock();
         let Some(view) = state.rows.broadcasts.get(&broadcast) else { return Ok(None) };

@@ -238,6 +238,18 @@ impl SalesBoard for PostgresSalesBoard {
         rows.iter().map(|row| decode(NAME, row)).collect()
     }
 
+    async fn withdrawing(&self, limit: usize) -> Result<Vec<SpotlightView>, PortError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT view::text FROM board_spotlights
+             WHERE (view->'withdrawal'->>'open') = 'true' ORDER BY id LIMIT $1",
+        )
+        .bind(column_limit(due_limit(limit)))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unreachable_as(NAME))?;
+        rows.iter().map(|row| decode(NAME, row)).collect()
+    }
+
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         let rows: Vec<(String, Option<String>)> = sqlx::query_as(&self.slot.sql(
             "SELECT b.view::text, s.totals::text

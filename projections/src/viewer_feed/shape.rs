@@ -51,9 +51,18 @@ pub fn order_json(order: &OrderView) -> Value {
     json
 }
 
+/// An order as its own viewer reads it: with what is left to do.
+pub fn own_order_json(order: &OrderView) -> Value {
+    let mut json = order_json(order);
+    if let Some(payment) = json.get_mut("payment") {
+        put(payment, "next_action", order.payment.next_action.as_ref());
+    }
+    json
+}
+
 /// A message of a viewer's stream.
 pub fn order_message(order: &OrderView) -> Value {
-    json!({"type": "order", "order": order_json(order)})
+    json!({"type": "order", "order": own_order_json(order)})
 }
 
 /// A spotlight; where the gate was asked, its stock, status and offer are the newer ones.
@@ -88,6 +97,16 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
         "opened_at": spotlight.opened_at,
         "closed_at": spotlight.closed_at,
     });
+    let withdrawal = spotlight.withdrawal.map(|withdrawal| {
+        json!({
+            "offer_version": withdrawal.offer_version,
+            "settle": withdrawal.settle,
+            "total": withdrawal.total,
+            "done": withdrawal.done,
+            "failed": withdrawal.failed,
+        })
+    });
+    put(&mut json, "withdrawal", withdrawal.as_ref());
     put(&mut json, "reference", spotlight.reference.as_ref());
     put(&mut json, "metadata", spotlight.metadata.as_ref());
     json

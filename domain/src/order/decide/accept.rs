@@ -7,7 +7,7 @@ use crate::command::Context;
 use crate::ids::{OrderId, SpotlightId};
 use crate::line::total;
 use crate::order::{Accepted, OrderError, OrderReason, PlaceOrder};
-use crate::spotlight::{SpotlightEvent, VoidCause};
+use crate::spotlight::{Settle, SpotlightEvent, VoidCause};
 
 /// The order is known: its own entry is fine, another entry of it is given back.
 pub(super) fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission) -> OrderDecision {
@@ -77,6 +77,11 @@ pub(super) fn refusal(
 ) -> Option<OrderReason> {
     if place.void_after.is_some_and(|limit| decided_at > limit) {
         return Some(OrderReason::NotAccepted);
+    }
+    // one of a withdrawn version that was still on its way is not charged, or is honoured likewise
+    let version = place.admission.map_or(0, |admission| admission.offer_version);
+    if scene.spotlight.withdrawn.get(&version) == Some(&Settle::Cancel) {
+        return Some(OrderReason::Withdrawn);
     }
     (!scene.has_room(&place.lines)).then_some(OrderReason::StockGuard)
 }

@@ -6,6 +6,7 @@ mod late;
 mod payment;
 mod refund;
 mod request;
+mod withdraw;
 
 use super::command::PlaceOrder;
 use super::event::Accepted;
@@ -105,6 +106,7 @@ impl Order {
             OrderCommand::RefundOrder { reason, lines, restock, .. } => {
                 self.refund(reason.as_deref(), lines.as_ref(), *restock, scene, context)
             }
+            OrderCommand::WithdrawOrder { .. } => self.withdraw(scene),
             OrderCommand::EndParked { .. } => self.end_parked(scene),
             OrderCommand::ExpireHold { .. } => self.expire(scene, context),
             OrderCommand::CancelOrder { reason, .. } => self.cancel(reason.clone(), scene, context),

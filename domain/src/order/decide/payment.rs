@@ -3,7 +3,7 @@
 use super::{OrderDecision, Scene};
 use crate::money::Money;
 use crate::order::{Order, OrderEnd, OrderError, OrderEvent, OrderReason};
-use crate::payment::{DeclineKind, PaymentResult, PaymentStatus};
+use crate::payment::{DeclineKind, NextAction, PaymentResult, PaymentStatus};
 use crate::personal::Personal;
 use crate::reservation::{ReleaseReason, ReservationCommand};
 
@@ -42,6 +42,9 @@ impl Order {
             PaymentResult::Authorized { amount, reference } => {
                 self.authorized(attempt, *amount, reference.clone())
             }
+            PaymentResult::RequiresAction { action, reference } => {
+                self.action_required(attempt, action, reference.clone())
+            }
             PaymentResult::Captured { amount } => self.captured(attempt, *amount, scene),
             PaymentResult::Declined { kind, code } => self.declined(attempt, *kind, code, scene),
             PaymentResult::Unknown => self.unknown(attempt),
@@ -69,6 +72,29 @@ impl Order {
                     attempt,
                     amount,
                     personal: Personal { payment_reference: reference, ..Personal::default() },
+                }])
+            }
+            _ => OrderDecision::default(),
+        }
+    }
+
+    /// The hold goes on while the buyer acts.
+    fn action_required(
+        &self,
+        attempt: u32,
+        action: &NextAction,
+        reference: Option<String>,
+    ) -> OrderDecision {
+        match (self.accepted(), self.payment) {
+            (Ok(accepted), PaymentStatus::Requested | PaymentStatus::Unknown) => {
+                OrderDecision::of(vec![OrderEvent::PaymentActionRequired {
+                    order_id: accepted.order_id,
+                    attempt,
+                    personal: Personal {
+                        payment_reference: reference,
+                        next_action: Some(action.clone()),
+                        ..Personal::default()
+                    },
                 }])
             }
             _ => OrderDecision::default(),

@@ -29,7 +29,20 @@ impl Order {
             return Err(OrderError::RefundUnderWay);
         }
         let back = self.back(accepted, lines)?;
-        let amount = total(&back).map_err(OrderError::Total)?;
+        let personal = Personal::text(text.map(str::to_owned));
+        self.refund_of(accepted, &back, OrderReason::RefundedByHost, restock, personal)
+    }
+
+    /// The next refund, of these lines.
+    pub(super) fn refund_of(
+        &self,
+        accepted: &Accepted,
+        back: &[PricedLine],
+        reason: OrderReason,
+        restock: bool,
+        personal: Personal,
+    ) -> Result<OrderDecision, OrderError> {
+        let amount = total(back).map_err(OrderError::Total)?;
         let lines = Lines::try_new(back.iter().map(PricedLine::unpriced).collect())
             .map_err(|_| OrderError::AlreadyEnded)?;
         let (order_id, spotlight_id) = (accepted.order_id, accepted.spotlight_id);
@@ -40,15 +53,15 @@ impl Order {
             order_id,
             attempt: self.refund_attempt.saturating_add(1),
             amount,
-            reason: OrderReason::RefundedByHost,
+            reason,
             returned: Some(Box::new(returned)),
-            personal: Personal::text(text.map(str::to_owned)),
+            personal,
         }];
         Ok(OrderDecision { order, spotlight, ..OrderDecision::default() })
     }
 
     /// The lines that go back, at the price that was paid; without a choice all that is left.
-    fn back(
+    pub(super) fn back(
         &self,
         accepted: &Accepted,
         chosen: Option<&Lines>,

@@ -9,3 +9,4 @@ mod place;
 mod refund;
 mod reservation;
 mod spotlight;
+mod withdraw;

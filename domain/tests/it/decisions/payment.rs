@@ -8,10 +8,10 @@ use domain::personal::Personal;
 use domain::reservation::ReleaseReason;
 
 use crate::support::{
-    HOLD, NOW, PRICE, accepted, authorized, cancelled, capture_failed, captured, confirmed,
-    declined, declined_at, failed, given, holding, krw, on_air, order, payment_voided,
-    refund_requested, refunded, released, requested, requested_again, reserved, sold, unknown,
-    viewer,
+    HOLD, NOW, PRICE, accepted, action_required, authorized, cancelled, capture_failed, captured,
+    confirmed, declined, declined_at, failed, given, holding, krw, on_air, order, payment_voided,
+    redirect, refund_requested, refunded, released, requested, requested_again, reserved, sold,
+    unknown, viewer,
 };
 
 fn answer(result: PaymentResult) -> OrderCommand {
@@ -41,6 +41,29 @@ fn paid_is_sold() {
     given([holding(1), vec![authorized(1)]].concat()).when_order(capture()).then(sale());
     given(holding(1)).when_order(capture()).then(sale());
     given([holding(1), vec![unknown(1)]].concat()).when_order(capture()).then(sale());
+}
+
+#[test]
+fn a_buyer_who_has_to_act_keeps_the_hold_and_is_waited_for() {
+    let act = || answer(PaymentResult::RequiresAction { action: redirect(), reference: None });
+    given(holding(1)).when_order(act()).then(vec![action_required(1)]);
+    given([holding(1), vec![unknown(1)]].concat()).when_order(act()).then(vec![action_required(1)]);
+    let waits = [holding(1), vec![action_required(1)]].concat();
+    given(waits.clone()).when_order(act()).then_nothing();
+    given(waits.clone()).when_order(answer(PaymentResult::Unknown)).then_nothing();
+    given(waits.clone()).when_order(authorize()).then(vec![authorized(1)]);
+    given(waits.clone()).when_order(capture()).then(vec![captured(1), confirmed(1), sold(1)]);
+    given(waits.clone()).when_order(decline(DeclineKind::Hard)).then(vec![
+        declined(1, DeclineKind::Hard),
+        failed(1, OrderReason::PaymentDeclined),
+        released(1, ReleaseReason::PaymentFailed),
+    ]);
+    // the hold runs out while the buyer acts: the units go back, the attempt is ended for good
+    let late = [waits, vec![released(1, ReleaseReason::HoldExpired)]].concat();
+    given(late)
+        .when_order(answer(PaymentResult::Voided))
+        .then(vec![payment_voided(1), failed(1, OrderReason::PaymentTimeout)]);
+    given([holding(1), vec![authorized(1)]].concat()).when_order(act()).then_nothing();
 }
 
 #[test]

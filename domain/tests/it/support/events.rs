@@ -9,7 +9,7 @@ use domain::event::Event;
 use domain::ids::ViewerRef;
 use domain::line::{Lines, total};
 use domain::order::{Accepted, OrderEvent, OrderReason, PlaceOrder};
-use domain::payment::DeclineKind;
+use domain::payment::{DeclineKind, NextAction};
 use domain::personal::Personal;
 use domain::reservation::{ReleaseReason, ReservationEvent};
 use domain::spotlight::{Cause, SpotlightEvent, VoidCause};
@@ -215,6 +215,15 @@ pub fn declined(n: u64, kind: DeclineKind) -> Event {
 pub fn declined_at(n: u64, kind: DeclineKind, attempt: u32) -> Event {
     let code = "card_declined".to_owned();
     Event::Order(OrderEvent::PaymentDeclined { order_id: order(n), attempt, kind, code })
+}
+
+pub fn action_required(n: u64) -> Event {
+    let personal = Personal { next_action: Some(redirect()), ..Personal::default() };
+    Event::Order(OrderEvent::PaymentActionRequired { order_id: order(n), attempt: 1, personal })
+}
+
+pub fn redirect() -> NextAction {
+    NextAction::Redirect { url: "https://pay.example/3ds".to_owned() }
 }
 
 pub fn unknown(n: u64) -> Event {
