@@ -4,9 +4,11 @@
 mod bus;
 mod calls;
 mod client;
+mod conformance;
 mod fallback;
 mod fold;
 mod harness;
+mod hostile;
 mod log;
 mod loss;
 mod moderation;

@@ -1,10 +1,11 @@
 //! The protocol, frame by frame, as no SDK would send it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use api::live::{
-    CHANNELS_MAX, COMMANDS_PER_SECOND, CONNECTIONS_PER_VIEWER_MAX, INBOUND_BYTES_MAX, LiveLimits,
-    PATH,
+    CHANNELS_MAX, COMMANDS_PER_SECOND, CONNECTIONS_PER_VIEWER_MAX, CONNECTS_BURST_SECONDS,
+    INBOUND_BYTES_MAX, LiveLimits, PATH,
 };
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -235,6 +236,52 @@ async fn a_full_or_leaving_node_refuses_before_the_upgrade() {
     assert_eq!(code, 3001);
     assert_eq!(refused().await, 503);
     assert_eq!(stage.live.connections(), 0);
+}
+
+/// The status and the wait that somebody is refused with who comes from an address, by the word of a
+/// proxy.
+async fn knock(stage: &Stage, address: &str) -> Option<(u16, u32)> {
+    let mut request =
+        tungstenite::client::IntoClientRequest::into_client_request(stage.url()).unwrap();
+    request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+    match connect_async(request).await {
+        Ok(_) => None,
+        Err(tungstenite::Error::Http(response)) => {
+            let wait = response.headers()["retry-after"].to_str().unwrap();
+            Some((response.status().as_u16(), wait.parse().unwrap()))
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_address_and_a_node_are_entered_so_fast_and_so_often() {
+    let two = NonZeroU32::new(2).unwrap();
+    let burst = two.get() * CONNECTS_BURST_SECONDS.get();
+    let limits = LiveLimits { address_connects_per_second: two, ..LiveLimits::default() };
+    let stage = Stage::start(limits).await;
+    for _ in 0..burst {
+        assert_eq!(knock(&stage, "203.0.113.1").await, None);
+    }
+    assert_eq!(knock(&stage, "203.0.113.1").await, Some((503, 1)));
+    assert_eq!(knock(&stage, "203.0.113.2").await, None);
+    for _ in 0..2 * burst {
+        assert_eq!(knock(&stage, "127.0.0.1").await, None, "this machine has no such limit");
+    }
+    let limits = LiveLimits { connects_per_second: two, ..LiveLimits::default() };
+    let stage = Stage::start(limits).await;
+    for _ in 0..burst {
+        assert_eq!(knock(&stage, "127.0.0.1").await, None);
+    }
+    assert_eq!(knock(&stage, "127.0.0.1").await, Some((503, 1)));
+    let stage = Stage::start(LiveLimits { address_connections: 1, ..LiveLimits::default() }).await;
+    let mut request =
+        tungstenite::client::IntoClientRequest::into_client_request(stage.url()).unwrap();
+    request.headers_mut().insert("x-forwarded-for", "203.0.113.1".parse().unwrap());
+    let (socket, _) = connect_async(request).await.unwrap();
+    assert_eq!(knock(&stage, "203.0.113.1").await, Some((503, 2)));
+    drop(socket);
+    soon(async { while knock(&stage, "203.0.113.1").await.is_some() {} }).await;
 }
 
 #[tokio::test]

@@ -174,6 +174,7 @@ fn node(
         ids: Arc::new(RandomIds),
         pseudonyms: PseudonymKey::from_secret(b"stage"),
         allowed_origins: vec![],
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         lookup: OrderLookup {
             book: orders.clone(),
             accepted: Arc::new(MemoryAcceptedOrders::new(clock)),
@@ -189,7 +190,7 @@ fn node(
 async fn serve(live: &Arc<LiveState>, tasks: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = router(live.clone());
+    let app = router(live.clone()).into_make_service_with_connect_info::<SocketAddr>();
     tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
     address
 }

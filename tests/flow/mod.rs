@@ -1,5 +1,6 @@
 //! Flows on real servers.
 
+mod cuts;
 mod embedded;
 mod faults;
 mod host;

@@ -27,7 +27,7 @@ const OFFICIAL_EVERY: usize = 10;
 const FAILS_EVERY: usize = 10;
 
 /// How long the group may take to share the partitions out: some heartbeats.
-const SHARED_WITHIN: Duration = Duration::from_secs(60);
+const SHARED_WITHIN: Duration = Duration::from_mins(1);
 /// How long a node may answer from a sold-out verdict, with room for a busy machine.
 const REPEAT_WITHIN: Duration = Duration::from_secs(10);
 

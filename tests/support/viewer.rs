@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -34,6 +34,7 @@ pub struct Seen {
 pub struct Viewer {
     seen: Arc<Mutex<Seen>>,
     connected: watch::Receiver<bool>,
+    cut: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -56,18 +57,22 @@ impl Viewer {
     ) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (flag, connected) = watch::channel(false);
-        let shared = seen.clone();
+        let (shared, cut) = (seen.clone(), Arc::new(Notify::new()));
+        let cuts = cut.clone();
         let (name, broadcast) = (subject.to_owned(), broadcast.to_owned());
         let task = tokio::task::spawn(async move {
             let mut place = Place::default();
             for attempt in 0.. {
                 let here = address(attempt);
-                session(&here, &name, &token, &broadcast, &mut place, &shared, &flag).await;
+                tokio::select! {
+                    () = session(&here, &name, &token, &broadcast, &mut place, &shared, &flag) => {}
+                    () = cuts.notified() => {}
+                }
                 flag.send_replace(false);
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
         });
-        Self { seen, connected, task }
+        Self { seen, connected, cut, task }
     }
 
     /// Waits until the viewer is connected.
@@ -77,6 +82,11 @@ impl Viewer {
             .await
             .expect("connects in time")
             .expect("the viewer runs");
+    }
+
+    /// Cuts its connection, wherever it stands; it comes back.
+    pub fn cut(&self) {
+        self.cut.notify_one();
     }
 
     /// What it has seen so far; it goes on being filled.

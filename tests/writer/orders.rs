@@ -135,12 +135,12 @@ async fn one_order_has_the_verdict_renewed_while_the_others_are_refused_by_it() 
         let what = (late.spotlight, late.offer_version, &late.lines);
         rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what).is_some()
     };
-    let just_over = SOLD_OUT_RENEWAL + Duration::from_millis(1);
-    rig.pass(just_over).await;
+    let moment = Duration::from_millis(1);
+    rig.pass(SOLD_OUT_RENEWAL + moment).await;
     assert!(sold_out(rig.place(request("cat", "k", 1, "none")).await), "by the gate");
     rig.pass(SOLD_OUT_RENEWAL).await;
     assert!(known("dan"), "by the verdict that has replaced the first, and is young");
-    rig.pass(just_over - SOLD_OUT_RENEWAL).await;
+    rig.pass(moment).await;
     assert!(!known("eve"), "the first one goes to the gate");
     assert!(known("fay"), "the next one need not");
     rig.pass(SOLD_OUT_STALENESS).await;

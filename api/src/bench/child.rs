@@ -17,6 +17,9 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(20);
 
+/// What the names of settings begin with.
+const SETTINGS: &str = "ONAIR_";
+
 /// The core that servers under test have for themselves, so that rates are rates of one core.
 const CORE: &str = "0";
 
@@ -48,9 +51,24 @@ impl Process {
         variables: &[(&str, String)],
         pinned: bool,
     ) -> Result<Self, BenchError> {
+        let program = std::env::current_exe()?;
+        Self::start_program(&program, folder, name, arguments, variables, pinned).await
+    }
+
+    /// Starts another program that says where it serves in the same way.
+    ///
+    /// # Errors
+    /// It does not serve in time; the error says what it wrote.
+    pub async fn start_program(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        arguments: &[String],
+        variables: &[(&str, String)],
+        pinned: bool,
+    ) -> Result<Self, BenchError> {
         let (log, ready) =
             (folder.join(format!("{name}.log")), folder.join(format!("{name}.ready")));
-        let program = std::env::current_exe()?;
         let mut command = if pinned && can_pin().await {
             let mut command = Command::new("taskset");
             command.args(["-c", CORE]).arg(program);
@@ -58,6 +76,12 @@ impl Process {
         } else {
             Command::new(program)
         };
+        // what is set for whoever runs the benchmark is not set for what is measured
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with(SETTINGS) {
+                command.env_remove(name);
+            }
+        }
         let child = command
             .args(arguments)
             .arg("--ready-file")

@@ -7,6 +7,7 @@ mod accept;
 mod child;
 mod cpu;
 mod errors;
+mod live;
 mod load;
 mod measure;
 mod rebuild;
@@ -19,6 +20,7 @@ mod stage;
 mod verify;
 mod writer;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use errors::BenchError;
@@ -33,6 +35,11 @@ pub const SECONDS_DEFAULT: u64 = 5;
 pub const ORDERS_DEFAULT: usize = 20_000;
 /// Connections that load comes over where nothing else is asked for.
 pub const CONNECTIONS_DEFAULT: usize = 64;
+
+/// Viewers where nothing else is asked for.
+pub const VIEWERS_DEFAULT: usize = 10_000;
+/// Where the references of `fanout` are where nothing else is asked for.
+pub const REFERENCES_DEFAULT: &str = "tests/bench";
 
 /// Which benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +58,12 @@ pub enum Suite {
     Export,
     /// Events per second of the history through changed rules, on PostgreSQL.
     Whatif,
+    /// CPU per message that goes to every viewer, of a server on one core.
+    Fanout,
+    /// Time from an accepted order to the viewers' screens, of one process with all roles.
+    Screen,
+    /// Memory and CPU of viewers that are told nothing, and a storm of reconnects.
+    Idle,
 }
 
 /// What to measure on, and how long.
@@ -70,6 +83,12 @@ pub struct Options {
     pub orders: usize,
     /// Connections that load comes over.
     pub connections: usize,
+    /// Viewers.
+    pub viewers: usize,
+    /// Where the references of `fanout` are.
+    pub references: PathBuf,
+    /// The onair whose sockets are measured; this one where none is named.
+    pub subject: Option<PathBuf>,
 }
 
 impl Options {
@@ -100,5 +119,8 @@ pub async fn run(
         Suite::Rebuild => rebuild::run(options, say).await,
         Suite::Export => rebuild::reading(options, say, rebuild::Reading::Export).await,
         Suite::Whatif => rebuild::reading(options, say, rebuild::Reading::WhatIf).await,
+        Suite::Fanout => live::fanout(options, say).await,
+        Suite::Screen => live::screen(options, say).await,
+        Suite::Idle => live::idle(options, say).await,
     }
 }

@@ -27,7 +27,8 @@ use crate::auth::{self, Claims};
 /// Tokens that are signed beforehand: so many viewers that none orders too often.
 const TOKENS: usize = 20_000;
 const SELLER: &str = "bench";
-const SKU: &str = "lamp-ivory";
+/// What is sold.
+pub(super) const SKU: &str = "lamp-ivory";
 const SECRET: &str = "a secret that only the benchmark knows and nobody else\n";
 const TOKEN_SECONDS: i64 = 3_600;
 const PARTITIONS: i32 = 8;
@@ -190,7 +191,7 @@ impl Stage<'_> {
     /// # Errors
     /// The server refuses.
     pub async fn spotlight(&self, api: SocketAddr, units: u32) -> Result<String, BenchError> {
-        let host = Host { api, token: token("host", Role::Host)?, http: reqwest::Client::new() };
+        let host = Host::new(api)?;
         let title = json!({"title": "A show that is measured", "currency": "KRW"});
         let broadcast = host.call("/v1/broadcasts", &title).await?;
         host.call(&format!("/v1/broadcasts/{broadcast}/start"), &json!({})).await?;
@@ -292,22 +293,37 @@ fn viewer(number: usize) -> String {
     format!("viewer-{number}")
 }
 
-fn token(subject: &str, role: Role) -> Result<String, BenchError> {
+/// A token of the run's seller.
+///
+/// # Errors
+/// It cannot be signed.
+pub(super) fn token(subject: &str, role: Role) -> Result<String, BenchError> {
     let expires = SystemClock.now().timestamp().saturating_add(TOKEN_SECONDS);
     let claims = Claims::new(subject.to_owned(), role, SELLER.to_owned(), expires);
     auth::sign(SECRET.trim_end().as_bytes(), &claims).map_err(BenchError::failed)
 }
 
 /// The host of the show.
-struct Host {
+pub(super) struct Host {
     api: SocketAddr,
     token: String,
     http: reqwest::Client,
 }
 
 impl Host {
+    /// A host at a server.
+    ///
+    /// # Errors
+    /// Its token cannot be signed.
+    pub fn new(api: SocketAddr) -> Result<Self, BenchError> {
+        Ok(Self { api, token: token("host", Role::Host)?, http: reqwest::Client::new() })
+    }
+
     /// Posts until the answer is no 503; tells the id of what came of it.
-    async fn call(&self, path: &str, body: &serde_json::Value) -> Result<String, BenchError> {
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn call(&self, path: &str, body: &serde_json::Value) -> Result<String, BenchError> {
         let key = SystemIds.uuid().to_string();
         for _ in 0..HOST_TRIES {
             let answer = self
@@ -342,11 +358,20 @@ async fn drop_topics(kafka: &str, topics: &Topics) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// A folder that goes with this.
-struct Folder(PathBuf);
+/// A folder that goes with this, with the secret that tokens are signed with.
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn create() -> Result<Self, BenchError> {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// It cannot be written to.
+    pub fn create() -> Result<Self, BenchError> {
         let path = std::env::temp_dir().join(format!("onair-bench-{}", SystemIds.uuid().simple()));
         std::fs::create_dir(&path)?;
         std::fs::write(path.join("secret"), SECRET)?;

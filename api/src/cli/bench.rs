@@ -1,20 +1,22 @@
 //! Benchmarks.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{CliError, SettingArgs, Verdict};
 use crate::bench::{
-    self, BenchError, CONNECTIONS_DEFAULT, ORDERS_DEFAULT, Options, ROUNDS_DEFAULT,
-    ReferenceOptions, SECONDS_DEFAULT, Suite,
+    self, BenchError, CONNECTIONS_DEFAULT, ORDERS_DEFAULT, Options, REFERENCES_DEFAULT,
+    ROUNDS_DEFAULT, ReferenceOptions, SECONDS_DEFAULT, Suite, VIEWERS_DEFAULT,
 };
 use crate::config;
 
 /// Measure onair beside a reference
 ///
 /// Subject and reference take turns in the same run; the medians are printed, with the ratio and
-/// the bound that the project has set itself. Exits with 0 whether or not the bound holds. Needs
-/// PostgreSQL, and for accept and soldout Redis and Kafka: see `scripts/services`. Scratch
-/// databases, topics and keys are made and removed.
+/// the bound that the project has set itself. Exits with 0 whether or not the bound holds. Writer
+/// and verify need PostgreSQL, accept and soldout also Redis and Kafka: see `scripts/services`;
+/// fanout needs what `scripts/bench-references` installs. Scratch databases, topics and keys are
+/// made and removed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// What to measure
@@ -27,7 +29,7 @@ pub(super) struct Args {
     /// Rounds that count; one more comes before them
     #[arg(long, default_value_t = ROUNDS_DEFAULT, value_parser = at_least_one)]
     rounds: usize,
-    /// How long each load of a round lasts (accept, soldout)
+    /// How long each load of a round lasts (accept, soldout, fanout, screen, idle)
     #[arg(long, value_name = "SECONDS", default_value_t = SECONDS_DEFAULT,
           value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
@@ -37,6 +39,15 @@ pub(super) struct Args {
     /// Connections that load comes over (accept, soldout)
     #[arg(long, default_value_t = CONNECTIONS_DEFAULT, value_parser = at_least_one)]
     connections: usize,
+    /// Viewers (fanout, screen, idle)
+    #[arg(long, default_value_t = VIEWERS_DEFAULT, value_parser = at_least_one)]
+    viewers: usize,
+    /// Folder with what fanout is measured beside: see `scripts/bench-references`
+    #[arg(long, value_name = "FOLDER", default_value = REFERENCES_DEFAULT)]
+    references: PathBuf,
+    /// Measure the sockets of another onair, to compare two (fanout, screen, idle)
+    #[arg(long, value_name = "PROGRAM")]
+    subject: Option<PathBuf>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -56,6 +67,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         round: Duration::from_secs(args.seconds),
         orders: args.orders,
         connections: args.connections,
+        viewers: args.viewers,
+        references: args.references,
+        subject: args.subject,
     };
     let say = |text: &str| eprintln!("{text}");
     for measure in bench::run(args.suite, &options, &say).await? {

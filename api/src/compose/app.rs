@@ -19,7 +19,7 @@ use crate::auth::{Auth, Jwks, Keys};
 use crate::config::{Config, Secrets};
 use crate::extract::address::Proxies;
 use crate::extract::rate::OrderRate;
-use crate::live::{LiveLimits, LiveParts, LiveState};
+use crate::live::{LiveParts, LiveState};
 use crate::ops::Readiness;
 use crate::ordering::OrderLookup;
 use crate::pages::PageSettings;
@@ -120,6 +120,7 @@ impl Around<'_> {
             ids: Arc::clone(&self.ids),
             pseudonyms: self.pseudonyms(),
             allowed_origins: self.config.allowed_origins.clone(),
+            trusted_proxies: self.config.trusted_proxies.clone(),
             lookup: OrderLookup {
                 book: Arc::new(Bounded(Arc::clone(&parts.orders))),
                 accepted: Arc::clone(&parts.accepted),
@@ -129,7 +130,7 @@ impl Around<'_> {
             chat_kept: TimeDelta::days(self.config.chat.retention_days.into()),
             // one process, one word: a restarted node with the same name counts anew
             node: format!("{}-{}", self.node, self.ids.uuid().simple()),
-            limits: LiveLimits::default(),
+            limits: self.config.live.limits(),
         })
     }
 }

@@ -8,9 +8,15 @@ mod secret;
 mod settings;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::live::{
+    ADDRESS_CONNECTIONS_DEFAULT, ADDRESS_CONNECTS_PER_SECOND_DEFAULT, CONNECTIONS_DEFAULT,
+    CONNECTS_PER_SECOND_DEFAULT, LiveLimits,
+};
 
 pub use check::{Backend, ClusterUrls, Finding};
 pub use load::{ConfigError, Flags, load};
@@ -115,6 +121,8 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// HTTP.
     pub http: HttpConfig,
+    /// Sockets.
+    pub live: LiveConfig,
     /// The viewer page.
     pub watch: WatchConfig,
     /// Seals of the log.
@@ -225,6 +233,44 @@ impl Default for HttpConfig {
     }
 }
 
+/// Sockets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Connections of this process.
+    pub connections: usize,
+    /// Connections that begin in a second.
+    pub connects_per_second: NonZeroU32,
+    /// Connections of one address.
+    pub address_connections: usize,
+    /// Connections that begin from one address in a second.
+    pub address_connects_per_second: NonZeroU32,
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS_DEFAULT,
+            connects_per_second: CONNECTS_PER_SECOND_DEFAULT,
+            address_connections: ADDRESS_CONNECTIONS_DEFAULT,
+            address_connects_per_second: ADDRESS_CONNECTS_PER_SECOND_DEFAULT,
+        }
+    }
+}
+
+impl LiveConfig {
+    /// The bounds of the sockets.
+    pub fn limits(&self) -> LiveLimits {
+        LiveLimits {
+            connections: self.connections,
+            connects_per_second: self.connects_per_second,
+            address_connections: self.address_connections,
+            address_connects_per_second: self.address_connects_per_second,
+            ..LiveLimits::default()
+        }
+    }
+}
+
 /// The viewer page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -288,6 +334,7 @@ impl Default for Config {
             chat: ChatConfig::default(),
             webhooks: WebhooksConfig::default(),
             http: HttpConfig::default(),
+            live: LiveConfig::default(),
             watch: WatchConfig::default(),
             seal: SealConfig::default(),
             log: LogConfig::default(),

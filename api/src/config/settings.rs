@@ -198,6 +198,30 @@ pub const SETTINGS: &[Setting] = &[
         Number,
         "How long the shutdown waits for answers.",
     ),
+    setting(
+        "live.connections",
+        "ONAIR_LIVE_CONNECTIONS",
+        Number,
+        "Sockets of this process; whoever is past one of these limits is answered 503 with Retry-After.",
+    ),
+    setting(
+        "live.connects_per_second",
+        "ONAIR_LIVE_CONNECTS_PER_SECOND",
+        Number,
+        "Sockets that begin in a second; those of two seconds may begin at once.",
+    ),
+    setting(
+        "live.address_connections",
+        "ONAIR_LIVE_ADDRESS_CONNECTIONS",
+        Number,
+        "Sockets of one address, which many people may share; without trusted_proxies addresses have no limits.",
+    ),
+    setting(
+        "live.address_connects_per_second",
+        "ONAIR_LIVE_ADDRESS_CONNECTS_PER_SECOND",
+        Number,
+        "Sockets that begin from one address in a second; those of two seconds may begin at once.",
+    ),
     optional(
         "watch.video_url",
         "ONAIR_WATCH_VIDEO_URL",

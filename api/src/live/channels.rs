@@ -14,12 +14,13 @@ use super::feed::Feed;
 use super::limits::CHANNELS_MAX;
 use super::outbox::Watched;
 use super::personal::wire_name;
+use super::pulse::Personal;
 use super::room::Room;
 use super::schema::{
     HistoryRequest, HistoryResult, PresenceStatsResult, Publication, Reply, SubRefreshResult,
     SubscribeRequest, SubscribeResult,
 };
-use super::session::{Personal, Session, internal};
+use super::session::{Session, internal};
 use super::token::Claims;
 
 /// How long a room may take to be loaded.
@@ -97,10 +98,14 @@ impl Session {
                 }
             };
             if let Some((begun, next)) = joined {
-                self.feeds.insert(feed.channel().to_owned(), feed.clone());
+                self.feeds.push(feed.clone());
                 return Ok((begun, Watched { feed, next, server_side }));
             }
         }
+    }
+
+    fn feed(&self, channel: &str) -> Option<&Feed> {
+        self.feeds.iter().find(|feed| feed.channel() == channel)
     }
 
     /// Forgets subscriptions that were ended from here, so that the client may subscribe again.
@@ -108,14 +113,14 @@ impl Session {
         if self.outbox.take_personal_ended() {
             self.follows_personal = false;
         }
-        if self.feeds.contains_key(channel) && !self.outbox.watches(channel) {
+        if self.feed(channel).is_some() && !self.outbox.watches(channel) {
             self.leave(channel);
         }
     }
 
     fn is_subscribed(&mut self, claims: &Claims, channel: &str) -> bool {
         self.forget_ended(channel);
-        self.feeds.contains_key(channel) || channel == wire_name(claims) && self.follows_personal
+        self.feed(channel).is_some() || channel == wire_name(claims) && self.follows_personal
     }
 
     pub(super) async fn subscribe(
@@ -136,7 +141,8 @@ impl Session {
                 Ok((begun, stream)) => {
                     let reply = Reply { id, subscribe: Some(begun), ..Reply::default() };
                     self.outbox.reply(&reply);
-                    self.follow(stream).await
+                    self.follow(stream);
+                    Ok(())
                 }
                 Err(error) => self.refuse(id, internal(error)),
             };
@@ -157,11 +163,10 @@ impl Session {
         }
     }
 
-    pub(super) async fn unsubscribe(&mut self, claims: &Claims, channel: &str) {
+    pub(super) fn unsubscribe(&mut self, claims: &Claims, channel: &str) {
         if channel == wire_name(claims) {
             self.follows_personal = false;
-            // The stream's task ends only with the connection.
-            let _ = self.personal.send(Personal::Leave).await;
+            self.pulse.order(Personal::Leave);
         } else {
             self.outbox.unwatch(channel);
             self.leave(channel);
@@ -169,8 +174,9 @@ impl Session {
     }
 
     pub(super) fn leave(&mut self, channel: &str) {
-        if let Some(feed) = self.feeds.remove(channel) {
-            feed.leave(&self.outbox);
+        let place = self.feeds.iter().position(|feed| feed.channel() == channel);
+        if let Some(place) = place {
+            self.feeds.swap_remove(place).leave(&self.outbox);
         }
     }
 
@@ -183,7 +189,7 @@ impl Session {
         if !self.is_subscribed(claims, &request.channel) {
             return Err(Refusal::PermissionDenied);
         }
-        match self.feeds.get(&request.channel) {
+        match self.feed(&request.channel) {
             Some(Feed::Chat(room)) => {
                 return chat_page(room, claims, &request, self.live.clock.now());
             }
@@ -209,7 +215,7 @@ impl Session {
         if !self.is_subscribed(claims, channel) {
             return Err(Refusal::PermissionDenied);
         }
-        let feed = self.feeds.get(channel).ok_or(Refusal::NotAvailable)?;
+        let feed = self.feed(channel).ok_or(Refusal::NotAvailable)?;
         let audience = feed.room().audience();
         let stats =
             PresenceStatsResult { num_clients: audience.clients, num_users: audience.viewers };

@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::codes::Close;
 use super::schema::{Command, Reply};
+use super::wire;
 
 /// How a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,32 +74,68 @@ fn protobuf_commands(mut message: &[u8]) -> Result<Vec<Command>, Close> {
     Ok(commands)
 }
 
-/// A reply that many receive: encoded once per codec, and shared.
+/// What many receive: encoded once per codec, and shared.
 #[derive(Debug)]
 pub struct Frame {
-    reply: Reply,
+    content: Content,
     json: OnceLock<Bytes>,
     protobuf: OnceLock<Bytes>,
+}
+
+#[derive(Debug)]
+enum Content {
+    One(Box<Reply>),
+    Several(Vec<Arc<Frame>>),
 }
 
 impl Frame {
     /// A frame that nobody has received yet.
     pub fn new(reply: Reply) -> Arc<Self> {
-        Arc::new(Self { reply, json: OnceLock::new(), protobuf: OnceLock::new() })
+        Self::of(Content::One(Box::new(reply)))
     }
 
-    /// What is said.
-    pub const fn reply(&self) -> &Reply {
-        &self.reply
+    /// Several as one; one alone is itself.
+    pub fn several(mut frames: Vec<Arc<Self>>) -> Arc<Self> {
+        match (frames.len(), frames.pop()) {
+            (1, Some(one)) => one,
+            (_, last) => {
+                frames.extend(last);
+                Self::of(Content::Several(frames))
+            }
+        }
     }
 
-    /// The frame as it is written.
-    pub fn bytes(&self, codec: Codec) -> Bytes {
+    fn of(content: Content) -> Arc<Self> {
+        Arc::new(Self { content, json: OnceLock::new(), protobuf: OnceLock::new() })
+    }
+
+    /// The data of the message that it is, if it is one.
+    pub fn data(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::One(reply) => Some(&reply.push.as_ref()?.publication.as_ref()?.data),
+            Content::Several(_) => None,
+        }
+    }
+
+    /// The frame as it is written on a WebSocket, with its header.
+    pub fn framed(&self, codec: Codec) -> Bytes {
         let known = match codec {
             Codec::Json => &self.json,
             Codec::Protobuf => &self.protobuf,
         };
-        known.get_or_init(|| codec.encode(&self.reply)).clone()
+        let encode = || match &self.content {
+            Content::One(reply) => codec.encode(reply),
+            Content::Several(frames) => {
+                let payloads: Vec<_> = frames.iter().map(|frame| frame.bytes(codec)).collect();
+                codec.join(&payloads)
+            }
+        };
+        known.get_or_init(|| wire::message(codec, &encode())).clone()
+    }
+
+    /// What it says, without the header.
+    pub fn bytes(&self, codec: Codec) -> Bytes {
+        wire::payload(&self.framed(codec))
     }
 }
 
@@ -114,6 +151,7 @@ mod tests {
         let frame = Frame::new(Reply { id: 2, ping: Some(Nothing {}), ..Reply::default() });
         for codec in BOTH {
             assert_eq!(frame.bytes(codec).as_ptr(), frame.bytes(codec).as_ptr());
+            assert_eq!(frame.framed(codec).as_ptr(), frame.framed(codec).as_ptr());
         }
         assert_eq!(frame.bytes(Codec::Json), r#"{"id":2,"ping":{}}"#);
         // length, field 1 = 2, field 12 of no bytes
@@ -128,6 +166,12 @@ mod tests {
         let join = |codec: Codec| codec.join(&[codec.encode(&reply(1)), codec.encode(&reply(2))]);
         assert_eq!(join(Codec::Json), "{\"id\":1}\n{\"id\":2}");
         assert_eq!(join(Codec::Protobuf), &[2, 8, 1, 2, 8, 2][..]);
+        let frames = || [1, 2].map(|id| Frame::new(reply(id))).to_vec();
+        for codec in BOTH {
+            assert_eq!(Frame::several(frames()).bytes(codec), join(codec));
+        }
+        let one = Frame::new(reply(1));
+        assert!(Arc::ptr_eq(&Frame::several(vec![one.clone()]), &one));
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub enum Close {
     TooManyErrors,
     /// A message is too large.
     TooLarge,
+    /// What came breaks the rules of WebSocket.
+    Malformed,
+    /// Text that is not UTF-8.
+    NotText,
 }
 
 impl Close {
@@ -48,6 +52,8 @@ impl Close {
             Self::ConnectionLimit => (3504, "connection limit"),
             Self::TooManyErrors => (3509, "too many errors"),
             Self::TooLarge => (1009, "message too big"),
+            Self::Malformed => (1002, "protocol error"),
+            Self::NotText => (1007, "not UTF-8"),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,7 @@ use super::connection::{Reader, Writer, run};
 use super::emulation::Line;
 use super::limits::{EMULATION_BODY_BYTES_MAX, INBOUND_BYTES_MAX};
 use super::origin::Origins;
+use super::outbox::Outbox;
 use super::protocol::disconnected;
 use super::refused;
 use super::schema::EmulationRequest;
@@ -103,20 +105,22 @@ struct FirstCommands {
 /// Server-sent events; the first commands come in the query.
 async fn sse(
     State(live): State<Arc<LiveState>>,
+    extensions: Extensions,
     headers: HeaderMap,
     Query(first): Query<FirstCommands>,
 ) -> Response {
-    begin(live, &headers, Shape::Events, first.cf_connect.into())
+    begin(live, (&extensions, &headers), Shape::Events, first.cf_connect.into())
 }
 
 /// A long answer; the first commands are the body.
 async fn http_stream(
     State(live): State<Arc<LiveState>>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let codec = if is_octets(&headers) { Codec::Protobuf } else { Codec::Json };
-    begin(live, &headers, Shape::Lines(codec), body)
+    begin(live, (&extensions, &headers), Shape::Lines(codec), body)
 }
 
 fn is_octets(headers: &HeaderMap) -> bool {
@@ -162,22 +166,31 @@ async fn emulation(
     }
 }
 
-fn begin(live: Arc<LiveState>, headers: &HeaderMap, shape: Shape, first: Bytes) -> Response {
+fn begin(
+    live: Arc<LiveState>,
+    (extensions, headers): (&Extensions, &HeaderMap),
+    shape: Shape,
+    first: Bytes,
+) -> Response {
     if !live.origins.admits(headers) {
         return refused::foreign_origin().into_response();
     }
     if first.len() > INBOUND_BYTES_MAX {
         return Problem::new(Code::BodyTooLarge).into_response();
     }
-    let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
+    let seat = match live.doors.enter(live.doors.address(extensions, headers)) {
+        Ok(seat) => seat,
+        Err(shut) => return refused::shut(shut).into_response(),
+    };
     let (sender, messages) = mpsc::channel(WAITING_MESSAGES);
     let session = live.ids.uuid().to_string();
     let commands = live.emulation.begin(session.clone());
-    let reader = Incoming { first: Some(first), commands, gone: sender.clone() };
-    let writer = Outgoing { sender, shape };
-    let (tracked, codec) = (live.connections.clone(), shape.codec());
+    let mut reader = Incoming { first: Some(first), commands, gone: sender.clone() };
+    let mut writer = Outgoing { sender, shape };
+    let tracked = live.connections.clone();
+    let outbox = Arc::new(Outbox::new(shape.codec()).of_shard(live.shards.next()));
     tracked.spawn(async move {
-        run(live, codec, Some(session), reader, writer).await;
+        run(live, outbox, Some(session), &mut reader, &mut writer).await;
         drop(seat);
     });
     let body = stream::unfold(messages, |mut messages: mpsc::Receiver<Bytes>| async {
@@ -221,8 +234,18 @@ struct Outgoing {
 }
 
 impl Writer for Outgoing {
-    async fn write(&mut self, message: Bytes) -> bool {
-        self.sender.send(self.shape.wrap(&message)).await.is_ok()
+    async fn write(&mut self, outbox: &Outbox, within: Duration) -> Option<Close> {
+        loop {
+            let message = match outbox.next().await {
+                Ok(message) => self.shape.wrap(&message),
+                Err(close) => return Some(close),
+            };
+            tokio::select! {
+                sent = self.sender.send(message) => sent.ok()?,
+                () = outbox.overflowed() => return Some(Close::Slow),
+                () = tokio::time::sleep(within) => return Some(Close::Slow),
+            }
+        }
     }
 
     async fn close(&mut self, close: Close) {

@@ -23,6 +23,7 @@ use super::likes::LIKE_COUNT;
 use super::limits::{LiveLimits, REPORTS_PER_WORD, ROOM_SPOTLIGHTS_MAX};
 use super::metrics;
 use super::room::Room;
+use super::shard::Shards;
 
 /// How long a room waits before it is loaded again.
 const RELOAD_AFTER: Duration = Duration::from_millis(100);
@@ -35,6 +36,7 @@ pub struct Hub {
     reader: Arc<dyn EventReader>,
     limits: LiveLimits,
     node: String,
+    shards: Shards,
     rooms: Mutex<HashMap<BroadcastId, Arc<Room>>>,
     tasks: TaskTracker,
     ended: CancellationToken,
@@ -48,10 +50,11 @@ impl Hub {
         clock: Arc<dyn Clock>,
         reader: Arc<dyn EventReader>,
         (limits, node): (LiveLimits, String),
-        tasks: TaskTracker,
-        ended: CancellationToken,
+        shards: Shards,
+        (tasks, ended): (TaskTracker, CancellationToken),
     ) -> Self {
-        Self { bus, board, clock, reader, limits, node, rooms: Mutex::default(), tasks, ended }
+        let rooms = Mutex::default();
+        Self { bus, board, clock, reader, limits, node, shards, rooms, tasks, ended }
     }
 
     /// A broadcast's room, opened where nobody watched yet; `None` where there is no such
@@ -70,7 +73,7 @@ impl Hub {
         let Some(view) = self.board.broadcast(broadcast).await? else { return Ok(None) };
         let mut rooms = self.rooms.lock();
         let room = rooms.entry(broadcast).or_insert_with(|| {
-            let room = Arc::new(Room::new(broadcast, view.seller));
+            let room = Arc::new(Room::new(broadcast, view.seller, &self.shards));
             self.tasks.spawn(self.clone().keep(room.clone()));
             metrics::room_opened();
             room
@@ -119,7 +122,7 @@ impl Hub {
                 () = self.ended.cancelled() => return Ok(()),
                 patch = patches.next() => {
                     room.take(&patch?);
-                    times.changed();
+                    times.changed(room);
                 }
                 message = messages.next() => {
                     let message = message?;
@@ -127,7 +130,7 @@ impl Hub {
                         room.rules.said(viewer, at);
                     }
                     room.chat.take(&message, self.clock.now())?;
-                    times.changed();
+                    times.changed(room);
                 }
                 order = orders.next() => {
                     order?;
@@ -141,7 +144,6 @@ impl Hub {
                 () = room.likes.came() => times.liked(),
                 () = until(times.flush_at) => {
                     room.flush();
-                    room.chat.flush();
                     times.flushed();
                 }
                 () = until(times.likes_at) => {
@@ -264,8 +266,11 @@ impl Times {
         }
     }
 
-    fn changed(&mut self) {
-        self.flush_at.get_or_insert(self.flushed + self.limits.room_window);
+    /// The next flush is due after the window; where writing to everybody takes long, after twice
+    /// that, so that half of the time is left for everything else.
+    fn changed(&mut self, room: &Room) {
+        let window = self.limits.room_window.max(room.last_sweep().saturating_mul(2));
+        self.flush_at.get_or_insert(self.flushed + window);
     }
 
     fn flushed(&mut self) {

@@ -3,12 +3,24 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+/// Connections of one node where nothing else is set.
+pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// Connections that begin on one node in a second, where nothing else is set.
+pub const CONNECTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+/// Connections of one address on one node where nothing else is set: many people may share it.
+pub const ADDRESS_CONNECTIONS_DEFAULT: usize = 2_000;
+/// Connections that begin from one address in a second, where nothing else is set.
+pub const ADDRESS_CONNECTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// As many connections as may begin in so many seconds may begin at once.
+pub const CONNECTS_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Bytes of one inbound message.
 pub const INBOUND_BYTES_MAX: usize = 16 * 1_024;
 /// Channels of one connection.
 pub const CHANNELS_MAX: usize = 16;
 /// Commands of one connection per second; as many may come at once.
 pub const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Pings and pongs of WebSocket itself of one connection per second.
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 50;
 /// Errors of one connection before it is closed.
 pub const ERRORS_MAX: u32 = 100;
 /// Connections of one viewer on one node.
@@ -58,13 +70,28 @@ pub const EMULATED_MESSAGES_MAX: usize = 32;
 /// Bytes of a request that carries commands: JSON inside JSON is longer.
 pub const EMULATION_BODY_BYTES_MAX: usize = 2 * INBOUND_BYTES_MAX + 1_024;
 /// Bytes that a connection reads ahead.
-pub const READ_BUFFER_BYTES: usize = 1_024;
+pub const READ_BUFFER_BYTES: usize = 512;
+/// Bytes that the kernel takes for one connection; it doubles them for its own use.
+pub const SEND_BUFFER_BYTES: usize = 32 * 1_024;
+/// A socket takes more once so few bytes wait to be sent.
+pub const UNSENT_BYTES_LOW: u32 = 16 * 1_024;
+/// How long what was sent may stay without an acknowledgement.
+pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Bytes that are read for nothing when a connection is closed from here.
+pub const FAREWELL_BYTES_MAX: usize = 256 * 1_024;
 
 /// What an operator or a test may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveLimits {
-    /// Connections of this node; more are refused with 503 before the upgrade.
+    /// Connections of this node; more are refused with 503 before the upgrade, as are those past the
+    /// next three limits.
     pub connections: usize,
+    /// Connections that begin on this node in a second.
+    pub connects_per_second: NonZeroU32,
+    /// Connections of one address on this node.
+    pub address_connections: usize,
+    /// Connections that begin from one address in a second.
+    pub address_connects_per_second: NonZeroU32,
     /// How often a connection is pinged.
     pub ping_every: Duration,
     /// How long the answer to a ping may take.
@@ -92,7 +119,10 @@ pub struct LiveLimits {
 impl Default for LiveLimits {
     fn default() -> Self {
         Self {
-            connections: 100_000,
+            connections: CONNECTIONS_DEFAULT,
+            connects_per_second: CONNECTS_PER_SECOND_DEFAULT,
+            address_connections: ADDRESS_CONNECTIONS_DEFAULT,
+            address_connects_per_second: ADDRESS_CONNECTS_PER_SECOND_DEFAULT,
             ping_every: Duration::from_secs(25),
             pong_within: Duration::from_secs(8),
             connect_within: Duration::from_secs(10),

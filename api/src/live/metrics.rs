@@ -1,13 +1,19 @@
 //! Metrics of the sockets.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Open connections.
 pub const CONNECTIONS: &str = "onair_live_connections";
+/// Connections that were refused before the upgrade, by reason.
+pub const REFUSED: &str = "onair_live_refused_connections_total";
 /// Rooms that this node follows.
 pub const ROOMS: &str = "onair_live_rooms";
 /// Frames written.
 pub const FRAMES: &str = "onair_live_frames_total";
+/// Time to write a change to all watchers of one shard.
+pub const SWEEP: &str = "onair_live_sweep_seconds";
 /// Patches that went out as part of a later frame.
 pub const CONFLATED: &str = "onair_live_conflated_patches_total";
 /// Connections closed, by code.
@@ -33,8 +39,10 @@ pub const CALLS_REFUSED: &str = "onair_live_refused_calls_total";
 /// Describes the metrics to the recorder.
 pub fn describe() {
     describe_gauge!(CONNECTIONS, "Open connections");
+    describe_counter!(REFUSED, "Connections refused before the upgrade, by reason");
     describe_gauge!(ROOMS, "Rooms that this node follows");
     describe_counter!(FRAMES, "Frames written");
+    describe_histogram!(SWEEP, "Time to write a change to all watchers of one shard");
     describe_counter!(CONFLATED, "Patches that went out as part of a later frame");
     describe_counter!(CLOSED, "Connections closed by this node, by code");
     describe_counter!(SLOW_CLOSED, "Connections closed because they read too slowly");
@@ -55,6 +63,10 @@ pub(super) fn disconnected() {
     gauge!(CONNECTIONS).decrement(1);
 }
 
+pub(super) fn refused(reason: &'static str) {
+    counter!(REFUSED, "reason" => reason).increment(1);
+}
+
 pub(super) fn room_opened() {
     gauge!(ROOMS).increment(1);
 }
@@ -63,8 +75,13 @@ pub(super) fn room_closed() {
     gauge!(ROOMS).decrement(1);
 }
 
-pub(super) fn frame() {
-    counter!(FRAMES).increment(1);
+pub(super) fn frames(count: u64) {
+    counter!(FRAMES).increment(count);
+}
+
+pub(super) fn swept(took: Duration, written: u64) {
+    histogram!(SWEEP).record(took.as_secs_f64());
+    frames(written);
 }
 
 pub(super) fn conflated(patches: usize) {

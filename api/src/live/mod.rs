@@ -7,6 +7,9 @@ mod chat;
 mod codec;
 mod codes;
 mod connection;
+mod doors;
+#[cfg(feature = "echo")]
+pub mod echo;
 mod emulation;
 mod fallback;
 mod feed;
@@ -20,6 +23,7 @@ mod origin;
 mod outbox;
 mod personal;
 mod protocol;
+mod pulse;
 mod rates;
 mod refusal;
 mod refused;
@@ -27,9 +31,15 @@ mod room;
 mod rules;
 mod schema;
 mod session;
+mod shard;
 mod socket;
+mod times;
 mod token;
+mod unsent;
+mod upgrade;
 mod viewers;
+mod watchers;
+mod wire;
 mod words;
 
 use std::sync::Arc;
@@ -40,7 +50,7 @@ use axum::routing::any;
 use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,14 +59,17 @@ pub use fallback::{EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH};
 pub use limits::*;
 pub use token::{Claims, TokenError, TokenVerifier};
 
+use doors::Doors;
 use emulation::Emulation;
 use hub::Hub;
 use log::Keeper;
 use origin::Origins;
 use personal::Streams;
 use rates::Rates;
+use shard::Shards;
 use viewers::Viewers;
 
+use crate::extract::address::Proxies;
 use crate::ordering::OrderLookup;
 
 /// The path of the socket.
@@ -85,6 +98,8 @@ pub struct LiveParts {
     pub pseudonyms: PseudonymKey,
     /// The pages that may connect, beside the node's own.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose forwarding headers count; without one, addresses have no limits.
+    pub trusted_proxies: Vec<IpNet>,
     /// Orders, also those that the log has not decided.
     pub lookup: OrderLookup,
     /// What was said.
@@ -111,7 +126,8 @@ pub struct LiveState {
     emulation: Arc<Emulation>,
     origins: Origins,
     viewers: Viewers,
-    seats: Arc<Semaphore>,
+    shards: Shards,
+    doors: Doors,
     connections: TaskTracker,
     rooms: TaskTracker,
     rooms_end: CancellationToken,
@@ -122,14 +138,18 @@ impl LiveState {
     /// A node that nobody is connected to.
     pub fn new(parts: LiveParts) -> Arc<Self> {
         let (rooms, rooms_end) = (TaskTracker::new(), CancellationToken::new());
+        let shards = Shards::per_core();
+        for shard in shards.iter() {
+            rooms.spawn(shard.clone().run(rooms_end.clone()));
+        }
         let hub = Hub::new(
             parts.bus.clone(),
             parts.board,
             parts.clock.clone(),
             parts.lookup.reader.clone(),
             (parts.limits, parts.node.clone()),
-            rooms.clone(),
-            rooms_end.clone(),
+            shards.clone(),
+            (rooms.clone(), rooms_end.clone()),
         );
         let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
         rooms.spawn(work.run(rooms_end.clone()));
@@ -150,7 +170,8 @@ impl LiveState {
             emulation,
             origins: Origins::new(parts.allowed_origins),
             viewers: Viewers::default(),
-            seats: Arc::new(Semaphore::new(parts.limits.connections)),
+            shards,
+            doors: Doors::new(&parts.limits, Proxies::new(parts.trusted_proxies)),
             connections: TaskTracker::new(),
             rooms,
             rooms_end,
@@ -163,14 +184,6 @@ impl LiveState {
         self.emulation.node()
     }
 
-    /// A place for one more connection.
-    fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        if self.draining.is_cancelled() {
-            return None;
-        }
-        self.seats.clone().try_acquire_owned().ok()
-    }
-
     /// Over how long the connections are closed.
     fn drain_spread(&self) -> Duration {
         let slices = u32::try_from(self.connections.len() / DRAIN_SLICE).unwrap_or(u32::MAX);
@@ -180,6 +193,7 @@ impl LiveState {
     /// Closes every connection with 3001, in slices, and refuses new ones with 503; returns when
     /// all are gone, or after the limit.
     pub async fn drain(&self) {
+        self.doors.shut();
         self.draining.cancel();
         self.connections.close();
         let within = self.limits.drain_within.saturating_add(DRAIN_SLICE_EVERY);
@@ -200,5 +214,5 @@ impl LiveState {
 /// The routes of the sockets.
 pub fn router(state: Arc<LiveState>) -> Router {
     let fallback = fallback::routes(state.origins.clone());
-    Router::new().route(PATH, any(socket::upgrade)).merge(fallback).with_state(state)
+    Router::new().route(PATH, any(upgrade::upgrade)).merge(fallback).with_state(state)
 }

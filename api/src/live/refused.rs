@@ -1,27 +1,36 @@
 //! What is answered in place of a socket.
 
-use axum::extract::ws::rejection::WebSocketUpgradeRejection as Rejection;
 use axum::http::{HeaderValue, header};
 
-use super::LiveState;
+use super::doors::Shut;
 use crate::problem::{Code, Problem};
 
-/// Seconds after which a refused client is to try again.
-const RETRY_AFTER_SECONDS: u32 = 2;
 /// The version of the WebSocket protocol that is spoken.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
+/// Why a request is not upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoUpgrade {
+    /// It comes by a version of HTTP that has no such upgrade.
+    NotHttp1,
+    /// It is no GET.
+    NotGet,
+    /// It asks for no WebSocket, or for another version of it.
+    NotAsked,
+    /// It has no key.
+    NoKey,
+}
+
 /// A request that asks for no socket, or not as it should.
-pub fn not_an_upgrade(rejection: &Rejection) -> Problem {
-    match rejection {
-        Rejection::MethodNotGet(_) => Problem::new(Code::MethodNotAllowed)
+pub fn not_an_upgrade(refusal: NoUpgrade) -> Problem {
+    match refusal {
+        NoUpgrade::NotGet => Problem::new(Code::MethodNotAllowed)
             .header(header::ALLOW, HeaderValue::from_static("GET")),
-        Rejection::WebSocketKeyHeaderMissing(_) => {
-            Problem::new(Code::MalformedRequest).detail(rejection.to_string())
+        NoUpgrade::NoKey => {
+            Problem::new(Code::MalformedRequest).detail("Sec-WebSocket-Key is missing")
         }
-        // HTTP/2 has no such headers
-        Rejection::MethodNotConnect(_) => Problem::new(Code::UpgradeRequired),
-        _ => Problem::new(Code::UpgradeRequired)
+        NoUpgrade::NotHttp1 => Problem::new(Code::UpgradeRequired),
+        NoUpgrade::NotAsked => Problem::new(Code::UpgradeRequired)
             .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
             .header(header::UPGRADE, HeaderValue::from_static("websocket"))
             .header(header::SEC_WEBSOCKET_VERSION, VERSION),
@@ -33,12 +42,18 @@ pub fn foreign_origin() -> Problem {
     Problem::new(Code::OriginNotAllowed)
 }
 
-/// The node is full, or goes away.
-pub fn no_seat(live: &LiveState) -> Problem {
-    let problem = if live.draining.is_cancelled() {
-        Problem::new(Code::ShuttingDown)
-    } else {
-        Problem::new(Code::Unavailable).detail("this node has no room for another connection")
+/// The doors are shut.
+pub fn shut(shut: Shut) -> Problem {
+    let problem = match shut {
+        Shut::Draining => Problem::new(Code::ShuttingDown),
+        Shut::Full => unavailable("this node has no room for another connection"),
+        Shut::TooFast(_) => unavailable("too many connect to this node at once"),
+        Shut::AddressFull => unavailable("this address has too many connections"),
+        Shut::AddressTooFast(_) => unavailable("too many connect from this address at once"),
     };
-    problem.retry_after(RETRY_AFTER_SECONDS)
+    problem.retry_after(shut.retry_after())
+}
+
+fn unavailable(detail: &str) -> Problem {
+    Problem::new(Code::Unavailable).detail(detail)
 }

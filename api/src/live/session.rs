@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::Timestamp;
 use domain::ids::BroadcastId;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::sync::{mpsc, watch};
 
 use super::LiveState;
 use super::channels::Kind;
@@ -16,6 +14,7 @@ use super::limits::{COMMANDS_PER_SECOND, ERRORS_MAX};
 use super::outbox::{Outbox, Watched};
 use super::personal::{Stream, wire_name};
 use super::protocol::refuse;
+use super::pulse::{Personal, Pulse};
 use super::schema::{
     Command, ConnectRequest, ConnectResult, Nothing, RefreshRequest, RefreshResult, Reply,
     SubscribeRequest, SubscribeResult,
@@ -25,14 +24,6 @@ use super::viewers::ViewerSlot;
 
 /// The version that clients are told.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What the task of the personal stream is to do.
-pub enum Personal {
-    /// Hand this stream on.
-    Follow(Box<Stream>),
-    /// Stop.
-    Leave,
-}
 
 /// Who is connected, and until when.
 struct Member {
@@ -52,13 +43,13 @@ struct Attached {
 pub struct Session {
     pub(super) live: Arc<LiveState>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) personal: mpsc::Sender<Personal>,
-    expires_at: watch::Sender<Option<Timestamp>>,
+    pub(super) pulse: Arc<Pulse>,
     client: String,
     /// What names the connection where commands come by another way.
     emulated: Option<String>,
     member: Option<Member>,
-    pub(super) feeds: BTreeMap<String, Feed>,
+    /// What it watches of rooms: a few at most.
+    pub(super) feeds: Vec<Feed>,
     pub(super) follows_personal: bool,
     commands: DefaultDirectRateLimiter,
     errors: u32,
@@ -69,45 +60,40 @@ impl Session {
     pub fn new(
         live: Arc<LiveState>,
         outbox: Arc<Outbox>,
-        personal: mpsc::Sender<Personal>,
-        expires_at: watch::Sender<Option<Timestamp>>,
+        pulse: Arc<Pulse>,
         emulated: Option<String>,
     ) -> Self {
         let client = live.ids.uuid().to_string();
         Self {
             live,
             outbox,
-            personal,
-            expires_at,
+            pulse,
             client,
             emulated,
             member: None,
-            feeds: BTreeMap::new(),
+            feeds: Vec::new(),
             follows_personal: false,
             commands: RateLimiter::direct(Quota::per_second(COMMANDS_PER_SECOND)),
             errors: 0,
         }
     }
 
-    /// Whether the connect command was accepted.
-    pub const fn is_connected(&self) -> bool {
-        self.member.is_some()
-    }
-
-    /// Handles one message: one command or several. Tells whether it answered a ping.
+    /// Handles one message: one command or several, or the answer to a ping.
     ///
     /// # Errors
     /// The connection is to be closed.
-    pub async fn message(&mut self, message: &[u8]) -> Result<bool, Close> {
-        let mut answered_ping = false;
+    pub async fn message(&mut self, message: &[u8]) -> Result<(), Close> {
         for command in self.outbox.codec().commands(message)? {
             if command == Command::default() {
-                answered_ping = true;
+                self.pulse.ponged();
+                if self.commands.check().is_err() {
+                    self.count_error()?;
+                }
             } else {
                 self.command(command).await?;
             }
         }
-        Ok(answered_ping)
+        Ok(())
     }
 
     async fn command(&mut self, command: Command) -> Result<(), Close> {
@@ -128,7 +114,7 @@ impl Session {
         } else if let Some(refresh) = &command.refresh {
             return self.refresh(id, &claims, refresh).await;
         } else if let Some(unsubscribe) = &command.unsubscribe {
-            self.unsubscribe(&claims, &unsubscribe.channel).await;
+            self.unsubscribe(&claims, &unsubscribe.channel);
             Ok(Reply { unsubscribe: Some(Nothing {}), ..Reply::default() })
         } else if command.ping.is_some() {
             Ok(Reply { ping: Some(Nothing {}), ..Reply::default() })
@@ -154,6 +140,10 @@ impl Session {
 
     pub(super) fn refuse(&mut self, id: u32, refusal: Refusal) -> Result<(), Close> {
         self.outbox.reply(&refuse(id, refusal));
+        self.count_error()
+    }
+
+    fn count_error(&mut self) -> Result<(), Close> {
         self.errors = self.errors.saturating_add(1);
         if self.errors > ERRORS_MAX { Err(Close::TooManyErrors) } else { Ok(()) }
     }
@@ -185,14 +175,15 @@ impl Session {
             node: self.emulated.as_ref().map_or_else(String::new, |_| self.live.node().to_owned()),
             session: self.emulated.clone().unwrap_or_default(),
         };
-        self.expires_at.send_replace(Some(claims.expires_at));
+        self.pulse.set_expiry(claims.expires_at);
         self.member = Some(Member { claims, _slot: slot });
+        self.pulse.connected();
         let reply = Reply { id, connect: Some(connected), ..Reply::default() };
         self.outbox.reply_and_watch(&reply, watched);
-        match stream {
-            Some(stream) => self.follow(stream).await,
-            None => Ok(()),
+        if let Some(stream) = stream {
+            self.follow(stream);
         }
+        Ok(())
     }
 
     /// The subscriptions that the server makes for whoever watches a broadcast.
@@ -233,10 +224,9 @@ impl Session {
     }
 
     /// Hands a stream to its task; the reply that begins it is queued already.
-    pub(super) async fn follow(&mut self, stream: Stream) -> Result<(), Close> {
+    pub(super) fn follow(&mut self, stream: Stream) {
         self.follows_personal = true;
-        let follow = Personal::Follow(Box::new(stream));
-        self.personal.send(follow).await.map_err(|_| Close::Internal)
+        self.pulse.order(Personal::Follow(Box::new(stream)));
     }
 
     async fn refresh(
@@ -259,7 +249,7 @@ impl Session {
             expires: true,
             ttl: self.ttl(&fresh),
         };
-        self.expires_at.send_replace(Some(fresh.expires_at));
+        self.pulse.set_expiry(fresh.expires_at);
         if let Some(member) = &mut self.member {
             member.claims = fresh;
         }
@@ -276,7 +266,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for feed in self.feeds.values() {
+        for feed in &self.feeds {
             feed.leave(&self.outbox);
         }
     }

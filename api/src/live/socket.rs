@@ -1,119 +1,212 @@
-//! The WebSocket: the upgrade, and its two halves.
+//! The WebSocket on a socket of our own: what comes is read by tungstenite, what goes is written as
+//! it is, shared with others.
 
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::LiveState;
 use super::codec::Codec;
 use super::codes::Close;
-use super::connection::{Reader, Writer, run};
-use super::limits::{INBOUND_BYTES_MAX, READ_BUFFER_BYTES};
-use super::refused;
+use super::connection::{Reader, Writer};
+use super::limits::{
+    CONTROL_FRAMES_PER_SECOND, FAREWELL_BYTES_MAX, READ_BUFFER_BYTES, SEND_BUFFER_BYTES,
+    UNACKNOWLEDGED_MAX, UNSENT_BYTES_LOW,
+};
+use super::outbox::{Outbox, Written};
+use super::wire;
 
-/// The subprotocol of Protobuf.
-const PROTOBUF: &str = "centrifuge-protobuf";
-/// The subprotocol of JSON, which is also spoken where none is asked for.
-const JSON: &str = "centrifuge-json";
-
-/// Answers the upgrade: refuses it before the 101 where this node goes away or is full, and where
-/// the page is not one of ours.
-pub async fn upgrade(
-    State(live): State<Arc<LiveState>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return refused::not_an_upgrade(&rejection).into_response(),
-    };
-    if !live.origins.admits(&headers) {
-        return refused::foreign_origin().into_response();
+/// Sets the socket up: little waits in the kernel, where it cannot be replaced by what is newer, and
+/// a peer that is gone without a word is found out.
+pub fn set_up(socket: &TcpStream) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    options.set_tcp_nodelay(true)?;
+    options.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    #[cfg(target_os = "linux")]
+    {
+        options.set_tcp_notsent_lowat(UNSENT_BYTES_LOW)?;
+        options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
     }
-    let Some(seat) = live.seat() else { return refused::no_seat(&live).into_response() };
-    let upgrade = upgrade.protocols([PROTOBUF, JSON]);
-    let asked = upgrade.selected_protocol().and_then(|protocol| protocol.to_str().ok());
-    let is_protobuf =
-        asked.map_or_else(|| asks_for_protobuf(query.as_deref()), |asked| asked == PROTOBUF);
-    let codec = if is_protobuf { Codec::Protobuf } else { Codec::Json };
-    upgrade
-        .max_message_size(INBOUND_BYTES_MAX)
-        .max_frame_size(INBOUND_BYTES_MAX)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .on_upgrade(move |socket| async move {
-            let tracked = live.connections.clone();
-            let (sink, stream) = socket.split();
-            let (reader, writer) = (Incoming { stream, codec }, Outgoing { sink, codec });
-            tracked.track_future(Box::pin(run(live, codec, None, reader, writer))).await;
-            drop(seat);
-        })
+    Ok(())
 }
 
-fn asks_for_protobuf(query: Option<&str>) -> bool {
-    query.is_some_and(|query| query.split('&').any(|pair| pair == "format=protobuf"))
+/// What comes over the socket of an outbox.
+pub struct Incoming {
+    outbox: Arc<Outbox>,
+    context: WebSocketContext,
+    controls: u32,
+    second: Instant,
 }
 
-struct Incoming {
-    stream: SplitStream<WebSocket>,
-    codec: Codec,
+impl Incoming {
+    /// Goes on after `head`, which was read already. A message has at most so many bytes.
+    pub fn new(outbox: Arc<Outbox>, head: &[u8], message_bytes_max: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(message_bytes_max))
+            .max_frame_size(Some(message_bytes_max))
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0);
+        let context =
+            WebSocketContext::from_partially_read(head.to_vec(), Role::Server, Some(config));
+        Self { outbox, context, controls: 0, second: Instant::now() }
+    }
+
+    /// Whether pings and pongs come faster than anybody needs them.
+    fn is_flooded(&mut self) -> bool {
+        if self.second.elapsed() >= Duration::from_secs(1) {
+            (self.second, self.controls) = (Instant::now(), 0);
+        }
+        self.controls = self.controls.saturating_add(1);
+        self.controls > CONTROL_FRAMES_PER_SECOND
+    }
+
+    /// The next message, of text or bytes.
+    pub async fn message(&mut self) -> Option<Result<Message, Close>> {
+        loop {
+            // who sends without end lets others have their turn
+            tokio::task::coop::consume_budget().await;
+            match self.context.read(&mut Duplex(&self.outbox)) {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => return Some(Ok(message)),
+                Ok(Message::Close(_)) => {
+                    // the next read answers, and ends
+                    let _ = self.context.read(&mut Duplex(&self.outbox));
+                    self.outbox.write();
+                    return None;
+                }
+                Ok(_) if self.is_flooded() => return Some(Err(Close::TooManyErrors)),
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    self.outbox.socket()?.readable().await.ok()?;
+                }
+                Err(Error::Capacity(_)) => return Some(Err(Close::TooLarge)),
+                Err(Error::Utf8(_)) => return Some(Err(Close::NotText)),
+                Err(Error::Protocol(error)) if !is_cut(&error) => {
+                    tracing::debug!(%error, "a client broke the rules of WebSocket");
+                    return Some(Err(Close::Malformed));
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+fn is_cut(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
+    matches!(
+        error,
+        tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
+    )
 }
 
 impl Reader for Incoming {
     async fn read(&mut self) -> Option<Result<Bytes, Close>> {
+        let message = match self.message().await? {
+            Ok(message) => message,
+            Err(close) => return Some(Err(close)),
+        };
+        Some(match (message, self.outbox.codec()) {
+            (Message::Text(text), Codec::Json) => Ok(text.into()),
+            (Message::Binary(bytes), Codec::Protobuf) => Ok(bytes),
+            _ => Err(Close::BadRequest),
+        })
+    }
+}
+
+/// The socket as tungstenite sees it: what it answers by itself waits with everything else.
+struct Duplex<'a>(&'a Outbox);
+
+impl Read for Duplex<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let socket = self.0.socket().ok_or(ErrorKind::NotConnected)?;
+        socket.try_read(buffer)
+    }
+}
+
+impl Write for Duplex<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.frame(Bytes::copy_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What goes to the socket of an outbox.
+pub struct Outgoing {
+    outbox: Arc<Outbox>,
+}
+
+impl Outgoing {
+    /// Nothing was written yet.
+    pub const fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox }
+    }
+
+    /// Writes until everything is; `false` where the other side is gone.
+    async fn write_to_end(&self) -> bool {
         loop {
-            return Some(match self.stream.next().await? {
-                Ok(Message::Text(text)) if self.codec == Codec::Json => Ok(text.into()),
-                Ok(Message::Binary(bytes)) if self.codec == Codec::Protobuf => Ok(bytes),
-                Ok(Message::Text(_) | Message::Binary(_)) => Err(Close::BadRequest),
-                Ok(Message::Ping(_) | Message::Pong(_)) => continue,
-                Err(error) if is_too_large(&error) => Err(Close::TooLarge),
-                Ok(Message::Close(_)) | Err(_) => return None,
-            });
+            match self.outbox.write_unsent() {
+                Written::All | Written::Closing(_) => return true,
+                Written::Gone => return false,
+                Written::Blocked => {
+                    let Some(socket) = self.outbox.socket() else { return false };
+                    if socket.writable().await.is_err() {
+                        return false;
+                    }
+                }
+            }
         }
     }
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(tungstenite::Error::Capacity(_)) = error.downcast_ref() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
-struct Outgoing {
-    sink: SplitSink<WebSocket, Message>,
-    codec: Codec,
 }
 
 impl Writer for Outgoing {
-    async fn write(&mut self, message: Bytes) -> bool {
-        let message = match self.codec {
-            // JSON is always UTF-8
-            Codec::Json => Utf8Bytes::try_from(message).ok().map(Message::Text),
-            Codec::Protobuf => Some(Message::Binary(message)),
-        };
-        let Some(message) = message else { return false };
-        self.sink.send(message).await.is_ok()
+    async fn write(&mut self, outbox: &Outbox, within: Duration) -> Option<Close> {
+        let socket = outbox.socket()?;
+        let mut blocked_since = None;
+        loop {
+            match outbox.write() {
+                Written::All => {
+                    blocked_since = None;
+                    outbox.changed().await;
+                }
+                Written::Blocked => {
+                    let since = *blocked_since.get_or_insert_with(Instant::now);
+                    tokio::select! {
+                        writable = socket.writable() => writable.ok()?,
+                        () = outbox.overflowed() => return Some(Close::Slow),
+                        () = tokio::time::sleep_until(since + within) => return Some(Close::Slow),
+                    }
+                }
+                Written::Closing(close) => return Some(close),
+                Written::Gone => return None,
+            }
+        }
     }
 
+    /// Says why, and reads what still comes: a socket that is closed with something unread takes
+    /// the farewell back.
     async fn close(&mut self, close: Close) {
-        let (code, reason) = close.parts();
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        let _ = self.sink.send(Message::Close(Some(frame))).await;
-        let _ = self.sink.close().await;
+        self.outbox.say_goodbye(wire::close(close));
+        let Some(socket) = self.outbox.socket().filter(|_| close != Close::Slow) else { return };
+        if !self.write_to_end().await || SockRef::from(socket).shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let (mut buffer, mut left) = ([0; 512], FAREWELL_BYTES_MAX);
+        while left > 0 && socket.readable().await.is_ok() {
+            match socket.try_read(&mut buffer) {
+                Ok(0) => return,
+                Ok(bytes) => left = left.saturating_sub(bytes),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
     }
 }

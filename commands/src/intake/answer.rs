@@ -7,9 +7,8 @@ use domain::command::{Command, CommandRecord};
 use domain::desk::Desk;
 use domain::envelope::{Position, Recorded, Source};
 use domain::event::StreamId;
-use domain::ids::{BroadcastId, OrderId, SellerId};
+use domain::ids::{OrderId, SellerId};
 use domain::line::{Lines, PricedLine, total};
-use domain::money::Money;
 use domain::order::{Accepted, Order, OrderCommand, OrderEnd};
 use domain::personal::Personal;
 use domain::ports::{Entry, EntryState, GateOffer, PortError};
@@ -31,12 +30,12 @@ pub(super) struct Facts {
 impl Facts {
     /// Of a record that was just acknowledged.
     pub(super) fn of_record(
-        record: &CommandRecord,
+        record: CommandRecord,
         admission: Admission,
         offer: &GateOffer,
         source: Source,
     ) -> Option<Self> {
-        let Command::Order { command: OrderCommand::PlaceOrder { place } } = &record.command else {
+        let Command::Order { command: OrderCommand::PlaceOrder { place } } = record.command else {
             return None;
         };
         let lines: Vec<PricedLine> = offer.offer.price(&place.lines);
@@ -44,20 +43,19 @@ impl Facts {
             order_id: place.order_id,
             spotlight_id: place.spotlight_id,
             broadcast_id: offer.broadcast,
-            viewer_ref: place.viewer_ref.clone(),
+            viewer_ref: place.viewer_ref,
             total: total(&lines).ok()?,
             lines,
             admission,
-            payment_method: place.payment.as_ref().map(|choice| choice.method.clone()),
-            key_fingerprint: place.key_fingerprint.clone(),
-            body_fingerprint: place.body_fingerprint.clone(),
+            payment_method: place.payment.map(|choice| choice.method),
+            key_fingerprint: place.key_fingerprint,
+            body_fingerprint: place.body_fingerprint,
             received_at: place.received_at,
-            node: place.node.clone(),
+            node: place.node,
             accepted_at: admission.at,
-            personal: place.personal.clone(),
+            personal: place.personal,
         };
-        let lines = place.lines.clone();
-        Some(Self { accepted, seller: record.seller.clone(), lines, source })
+        Some(Self { accepted, seller: record.seller, lines: place.lines, source })
     }
 
     /// Of an order that the log has decided.
@@ -78,43 +76,39 @@ impl Facts {
     }
 
     /// The leaf of its receipt.
-    pub(super) fn leaf(&self) -> String {
+    fn leaf(&self) -> String {
         leaf_of(&self.accepted, &self.source)
     }
 
     /// The answer, before anything was decided.
-    pub(super) fn view(&self) -> AcceptedOrder {
-        let Accepted { broadcast_id, total, personal, .. } = &self.accepted;
-        let order = self.order_view(*broadcast_id, *total, personal);
-        AcceptedOrder { order, lines: self.lines.clone(), receipt: None }
-    }
-
-    fn order_view(&self, broadcast: BroadcastId, total: Money, personal: &Personal) -> OrderView {
-        let accepted = &self.accepted;
-        OrderView {
+    fn into_view(self) -> AcceptedOrder {
+        let Self { accepted, seller, lines, .. } = self;
+        let Personal { viewer, reference, metadata, .. } = accepted.personal;
+        let order = OrderView {
             id: accepted.order_id,
             spotlight_id: accepted.spotlight_id,
-            broadcast_id: broadcast,
-            seller: self.seller.clone(),
-            viewer: personal.viewer.clone(),
-            viewer_ref: accepted.viewer_ref.clone(),
+            broadcast_id: accepted.broadcast_id,
+            seller,
+            viewer,
+            viewer_ref: accepted.viewer_ref,
             status: OrderStatus::Pending,
             reason: None,
-            lines: accepted.lines.clone(),
-            total,
+            lines: accepted.lines,
+            total: accepted.total,
             offer_version: accepted.admission.offer_version,
             version: 0,
             hold_expires_at: None,
-            payment_method: accepted.payment_method.clone(),
+            payment_method: accepted.payment_method,
             payment: PaymentView::default(),
             refunded: None,
-            reference: personal.reference.clone(),
-            metadata: personal.metadata.clone(),
-            body_fingerprint: accepted.body_fingerprint.clone(),
+            reference,
+            metadata,
+            body_fingerprint: accepted.body_fingerprint,
             accepted_at: accepted.admission.at,
             updated_at: accepted.accepted_at,
             position: Position::START,
-        }
+        };
+        AcceptedOrder { order, lines, receipt: None }
     }
 }
 
@@ -156,19 +150,20 @@ impl Intake {
         if let Some(offer) = offer
             && between(entry.admission.at, self.ports.clock.now()) < young
         {
-            let facts = Facts::of_record(&record, entry.admission, &offer, source);
+            let facts = Facts::of_record(record, entry.admission, &offer, source);
             return self.promise(order, facts.ok_or_else(unknown)?, true).await;
         }
         self.await_decided(order, DECISION_BOUND).await?.ok_or_else(unknown)
     }
 
-    async fn promise(
+    pub(super) async fn promise(
         &self,
         order: OrderId,
         facts: Facts,
         replayed: bool,
     ) -> Result<Placed, PlaceRefusal> {
-        let promised = self.receipts.promise(facts.view(), facts.leaf()).await;
+        let leaf = facts.leaf();
+        let promised = self.receipts.promise(facts.into_view(), leaf).await;
         promised
             .map(|order| Placed { order, replayed })
             .ok_or(PlaceRefusal::OutcomeUnknown { order })

@@ -23,13 +23,14 @@ mod receipts;
 mod request;
 mod verdicts;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::envelope::Position;
 use domain::ids::SpotlightId;
 use domain::ports::{AcceptedOrders, Clock, CommandLog, EventReader, Ids, PortError, StockGate};
+use metrics::Counter;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use host::narrow_of;
@@ -140,6 +141,8 @@ pub struct Intake {
     receipts: Receipts,
     verdicts: Verdicts,
     in_flight: InFlight,
+    /// Looked up once, when the recorder stands.
+    placed: OnceLock<Counter>,
 }
 
 impl Intake {
@@ -151,6 +154,7 @@ impl Intake {
             receipts,
             verdicts: Verdicts::default(),
             in_flight: InFlight::default(),
+            placed: OnceLock::new(),
         }
     }
 

@@ -49,27 +49,25 @@ impl Intake {
         order: OrderId,
         request: OrderRequest,
     ) -> Result<Placed, PlaceRefusal> {
-        let placed = self.place(order, &request).await;
-        let outcome = match &placed {
-            Ok(placed) if placed.replayed => "replayed",
-            Ok(_) => "placed",
-            Err(refusal) => refusal.code(),
-        };
-        counter!(INTAKE_ORDERS_TOTAL, "outcome" => outcome).increment(1);
+        let placed = self.place(order, request).await;
+        let count = |outcome| counter!(INTAKE_ORDERS_TOTAL, "outcome" => outcome);
+        match &placed {
+            Ok(placed) if !placed.replayed => {
+                self.placed.get_or_init(|| count("placed")).increment(1);
+            }
+            Ok(_) => count("replayed").increment(1),
+            Err(refusal) => count(refusal.code()).increment(1),
+        }
         placed
     }
 
-    async fn place(&self, order: OrderId, request: &OrderRequest) -> Result<Placed, PlaceRefusal> {
+    async fn place(&self, order: OrderId, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
         if self.ports.log.is_down() {
             return Err(PlaceRefusal::LogUnavailable);
         }
         let started = self.ports.clock.now();
         let _slot = self.in_flight.enter(order)?;
-        let mut record =
-            request.record(order, CommandId(self.ports.ids.uuid()), &self.node, started);
-        // a record of texts and numbers always serialises
-        let command = record.to_json().map_err(|_| PlaceRefusal::StockUnavailable)?;
-        let take = Take {
+        let mut take = Take {
             spotlight: request.spotlight,
             seller: request.seller.clone(),
             order,
@@ -78,14 +76,19 @@ impl Intake {
             offer_version: request.offer_version,
             fingerprint: request.fingerprint.clone(),
             again: false,
-            command,
+            command: String::new(),
         };
+        let id = CommandId(self.ports.ids.uuid());
+        let mut record = request.into_record(order, id, &self.node, started);
+        // a record of texts and numbers always serialises
+        take.command = record.to_json().map_err(|_| PlaceRefusal::StockUnavailable)?;
         match self.admit(&take).await? {
             Admitted::Fresh { admission, offer } => {
                 admit_record(&mut record, admission, None);
-                self.produce(order, &record, admission, &offer, started).await
+                self.produce(order, record, admission, &offer, started).await
             }
-            Admitted::Again { entry, offer } => self.again(order, entry, offer).await,
+            // what is rare is boxed, because every order's task has room for all of its future
+            Admitted::Again { entry, offer } => Box::pin(self.again(order, entry, offer)).await,
         }
     }
 
@@ -136,10 +139,10 @@ impl Intake {
                     self.ports.clock.sleep(CHANGING_PAUSE).await;
                 }
                 TakeOutcome::NoState => {
-                    self.await_gate(take.spotlight, &take.seller, started).await?;
+                    Box::pin(self.await_gate(take.spotlight, &take.seller, started)).await?;
                 }
                 TakeOutcome::SoldOut { remaining } => {
-                    self.ask_verdict(take).await;
+                    Box::pin(self.ask_verdict(take)).await;
                     return Err(PlaceRefusal::SoldOut { remaining: Arc::new(remaining) });
                 }
                 refused => return Err(refusal(refused)),
@@ -188,17 +191,17 @@ impl Intake {
     async fn produce(
         &self,
         order: OrderId,
-        record: &CommandRecord,
+        record: CommandRecord,
         admission: Admission,
         offer: &GateOffer,
         started: Timestamp,
     ) -> Result<Placed, PlaceRefusal> {
         let unknown = || PlaceRefusal::OutcomeUnknown { order };
         self.ports.faults.at(INTAKE_AFTER_TAKE).await.map_err(|_| unknown())?;
-        let source = match self.ports.log.append(record).await {
+        let source = match self.ports.log.append(&record).await {
             Ok(source) => source,
             Err(AppendError::Refused(why)) => {
-                return Err(self.give_back(record, order, &why).await);
+                return Err(Box::pin(self.give_back(&record, order, &why)).await);
             }
             Err(AppendError::Unknown(why)) => {
                 tracing::warn!(order = %order, why, "an order was not acknowledged");
@@ -210,8 +213,7 @@ impl Intake {
             return Err(unknown());
         }
         let facts = Facts::of_record(record, admission, offer, source).ok_or_else(unknown)?;
-        let order = self.receipts.promise(facts.view(), facts.leaf()).await.ok_or_else(unknown)?;
-        Ok(Placed { order, replayed: false })
+        self.promise(order, facts, false).await
     }
 
     /// The log refused for certain: the units go back, unless somebody else has the entry by now.

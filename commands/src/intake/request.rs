@@ -50,36 +50,38 @@ impl OrderRequest {
     }
 
     /// The record for the command log, without the gate's admission.
-    pub(super) fn record(
-        &self,
+    pub(super) fn into_record(
+        self,
         order_id: OrderId,
         id: CommandId,
         node: &str,
         received_at: Timestamp,
     ) -> CommandRecord {
+        let actor =
+            Actor { role: Role::Viewer, subject: Some(self.viewer_ref.as_str().to_owned()) };
         let place = PlaceOrder {
             order_id,
             spotlight_id: self.spotlight,
-            viewer_ref: self.viewer_ref.clone(),
-            lines: self.lines.clone(),
+            viewer_ref: self.viewer_ref,
+            lines: self.lines,
             offer_version: self.offer_version,
             admission: None,
-            payment: self.payment.clone(),
+            payment: self.payment,
             key_fingerprint: Fingerprint::of(self.key.as_bytes()),
-            body_fingerprint: self.fingerprint.clone(),
+            body_fingerprint: self.fingerprint,
             received_at,
             node: node.to_owned(),
             void_after: None,
-            personal: self.personal.clone(),
+            personal: self.personal,
         };
         CommandRecord {
             command_id: id,
-            seller: self.seller.clone(),
+            seller: self.seller,
             key: self.spotlight.into(),
             correlation: CorrelationId(order_id.0),
             causation: None,
-            traceparent: self.traceparent.clone(),
-            actor: Actor { role: Role::Viewer, subject: Some(self.viewer_ref.as_str().to_owned()) },
+            traceparent: self.traceparent,
+            actor,
             issued_at: received_at,
             command: Command::Order {
                 command: OrderCommand::PlaceOrder { place: Box::new(place) },

@@ -14,10 +14,10 @@ use domain::ports::{
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 
 use super::limits::{FeedLimits, VIEWER_COUNT};
 use super::merge::merge_patch;
+use super::queue::{self, Receiver, Sender};
 
 /// Channels are looked through for forgotten ones once per so many publishes.
 const SWEEP_EVERY: u64 = 4_096;
@@ -29,7 +29,7 @@ struct Channel {
     versions: BTreeMap<StreamKey, Position>,
     state: Value,
     history: VecDeque<FeedMessage>,
-    subscribers: Vec<mpsc::Sender<FeedMessage>>,
+    subscribers: Vec<Sender<FeedMessage>>,
     nodes: BTreeMap<String, (Audience, Timestamp)>,
     touched: Timestamp,
 }
@@ -105,12 +105,12 @@ impl Channel {
 
     /// Hands a message to every subscriber; one whose queue is full is let go and sees its end.
     fn fan_out(&mut self, message: &FeedMessage) {
-        self.subscribers.retain(|subscriber| subscriber.try_send(message.clone()).is_ok());
+        self.subscribers.retain(|subscriber| subscriber.try_send(message.clone()));
     }
 
     fn is_forgotten(&self, now: Timestamp, limits: &FeedLimits) -> bool {
         let idle = now.signed_duration_since(self.touched).to_std().unwrap_or_default();
-        idle >= limits.kept && self.subscribers.iter().all(mpsc::Sender::is_closed)
+        idle >= limits.kept && self.subscribers.iter().all(Sender::is_closed)
     }
 
     fn after(&self, position: &FeedPosition) -> Option<Vec<FeedMessage>> {
@@ -315,7 +315,7 @@ impl FeedBus for MemoryFeedBus {
     }
 
     async fn subscribe(&self, channel: &str) -> Result<Box<dyn FeedSubscription>, PortError> {
-        let (sender, messages) = mpsc::channel(self.limits.subscriber_messages);
+        let (sender, messages) = queue::bounded(self.limits.subscriber_messages);
         self.with_channel(channel, |channel, _| {
             channel.subscribers.retain(|subscriber| !subscriber.is_closed());
             channel.subscribers.push(sender);
@@ -325,7 +325,7 @@ impl FeedBus for MemoryFeedBus {
 }
 
 struct MemorySubscription {
-    messages: mpsc::Receiver<FeedMessage>,
+    messages: Receiver<FeedMessage>,
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ pub mod chat;
 mod limits;
 mod memory_bus;
 mod merge;
+mod queue;
 mod redis_bus;
 mod room;
 mod run;

@@ -1,7 +1,8 @@
 //! One broadcast's chat on this node: held and encoded once, read by every watcher at its own pace.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -20,8 +21,10 @@ use super::limits::{
 use super::metrics;
 use super::outbox::Outbox;
 use super::protocol::{self, publication, subscribed};
-use super::room::{Catch, wake};
+use super::room::Catch;
 use super::schema::{Publication, SubscribeResult};
+use super::shard::Shards;
+use super::watchers::Watchers;
 
 /// Frames that say how many messages were left out, kept for the next watcher.
 const SKIP_FRAMES_MAX: usize = 64;
@@ -60,12 +63,21 @@ struct State {
     /// The number of the first entry on this node; a new life of the channel leaves a hole.
     first: u64,
     life: u64,
-    watchers: Vec<Weak<Outbox>>,
-    turn: usize,
+    /// What came since the last flush.
+    is_new: bool,
+    /// What most watchers lack, kept for the next one.
+    run: Option<Run>,
     second: i64,
     shown: u32,
     skips: HashMap<u64, Arc<Frame>>,
     is_closed: bool,
+}
+
+/// Messages that are the same for everybody.
+struct Run {
+    from: u64,
+    end: u64,
+    frame: Arc<Frame>,
 }
 
 impl State {
@@ -96,12 +108,14 @@ impl State {
 pub struct Chat {
     channel: String,
     state: Mutex<State>,
+    watchers: Watchers,
 }
 
 impl Chat {
     /// A chat that waits for its messages.
-    pub fn new(broadcast: BroadcastId) -> Self {
-        Self { channel: chat_channel(broadcast), state: Mutex::default() }
+    pub fn new(broadcast: BroadcastId, shards: &Shards) -> Self {
+        let (state, watchers) = (Mutex::default(), Watchers::new(shards));
+        Self { channel: chat_channel(broadcast), state, watchers }
     }
 
     /// The channel's name.
@@ -128,8 +142,8 @@ impl Chat {
             self.add(&mut state, message, now);
         }
         state.position = history.top;
-        let State { watchers, turn, .. } = &mut *state;
-        wake(watchers, turn);
+        drop(state);
+        self.watchers.sweep();
     }
 
     /// Takes a message in; it goes out with the next [`Chat::flush`].
@@ -144,6 +158,7 @@ impl Chat {
         }
         if *offset > state.position.offset {
             self.add(&mut state, message, now);
+            state.is_new = true;
             state.position.offset = *offset;
         }
         Ok(())
@@ -161,6 +176,7 @@ impl Chat {
             for entry in state.entries.iter_mut().filter(|entry| entry.id == id) {
                 entry.is_removed = true;
             }
+            state.run = None;
         }
         let author = text("/viewer/id").and_then(|id| ViewerId::try_new(id).ok());
         let is_plain = kind == "chat" && text("/viewer/role") == Some("viewer");
@@ -183,11 +199,19 @@ impl Chat {
         state.forget_old(now);
     }
 
-    /// Wakes the watchers.
-    pub fn flush(&self) {
-        let mut state = self.state.lock();
-        let State { watchers, turn, .. } = &mut *state;
-        wake(watchers, turn);
+    /// Whether something was taken in since the last time.
+    pub fn flush(&self) -> bool {
+        std::mem::take(&mut self.state.lock().is_new)
+    }
+
+    /// Writes what is new to the watchers.
+    pub fn sweep(&self) {
+        self.watchers.sweep();
+    }
+
+    /// How long the last sweep took.
+    pub fn last_sweep(&self) -> Duration {
+        self.watchers.last_sweep()
     }
 
     /// Registers a watcher and tells it where the chat stands; `None` where the room was closed.
@@ -203,27 +227,25 @@ impl Chat {
         if state.is_closed {
             return None;
         }
-        state.watchers.push(Arc::downgrade(outbox));
+        self.watchers.join(outbox);
         state.forget_old(now);
         Some((begin(&state, after, outbox.subject(), about), state.end()))
     }
 
     /// Removes a watcher.
     pub fn leave(&self, outbox: &Arc<Outbox>) {
-        let leaving = Arc::as_ptr(outbox);
-        self.state.lock().watchers.retain(|watcher| watcher.as_ptr() != leaving);
+        self.watchers.leave(outbox);
     }
 
     /// Who watches.
     pub fn watchers(&self) -> Vec<Arc<Outbox>> {
-        self.state.lock().watchers.iter().filter_map(Weak::upgrade).collect()
+        self.watchers.all()
     }
 
     /// Closes the chat if nobody watches it.
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
-        state.watchers.retain(|watcher| watcher.strong_count() > 0);
-        state.is_closed = state.watchers.is_empty();
+        state.is_closed = self.watchers.is_empty();
         state.is_closed
     }
 
@@ -255,14 +277,41 @@ impl Chat {
             let again = subscribed(&self.channel, begin(&state, None, viewer, json!({})));
             return Catch::Again { snapshot: Frame::new(again), next: end };
         }
+        if let Some(run) = state.run.as_ref().filter(|run| (run.from, run.end) == (next, end)) {
+            return Catch::One { frame: run.frame.clone(), next: end };
+        }
+        let (frames, is_for_all) = self.lacking(&mut state, next, viewer);
+        if frames.is_empty() {
+            return Catch::Passed { next: end };
+        }
+        let frame = Frame::several(frames);
+        if is_for_all {
+            state.run = Some(Run { from: next, end, frame: frame.clone() });
+        }
+        Catch::One { frame, next: end }
+    }
+
+    /// The messages from `next` on that a viewer is to see, and whether anybody sees the same.
+    fn lacking(
+        &self,
+        state: &mut State,
+        next: u64,
+        viewer: Option<&ViewerId>,
+    ) -> (Vec<Arc<Frame>>, bool) {
         let mut skipped = state.first.saturating_sub(next);
         let have = usize::try_from(next.saturating_sub(state.first)).unwrap_or(usize::MAX);
-        let (mut frames, mut bytes) = (Vec::new(), 0_usize);
-        for entry in state.entries.iter().skip(have).rev().filter(|entry| entry.is_for(viewer)) {
-            let size = bytes.saturating_add(entry.data_len());
+        let (mut frames, mut bytes, mut is_for_all) = (Vec::new(), 0_usize, true);
+        for entry in state.entries.iter().skip(have).rev() {
+            is_for_all &= !entry.is_shadow;
+            if !entry.is_for(viewer) {
+                continue;
+            }
+            let size = bytes.saturating_add(entry.frame.data().map_or(0, Bytes::len));
             let is_own = entry.author.is_some() && entry.author.as_ref() == viewer;
             let fits = frames.len() < CHAT_BACKLOG_MESSAGES_MAX && size <= CHAT_BACKLOG_BYTES_MAX;
-            if is_own || entry.is_shown && fits {
+            let is_for_anybody = entry.is_shown && fits;
+            is_for_all &= is_for_anybody;
+            if is_own || is_for_anybody {
                 bytes = size;
                 frames.push(entry.frame.clone());
             } else {
@@ -271,10 +320,10 @@ impl Chat {
         }
         if skipped > 0 {
             metrics::chat_skipped(skipped);
-            frames.push(self.skip_frame(&mut state, skipped));
+            frames.push(self.skip_frame(state, skipped));
         }
         frames.reverse();
-        Catch::Messages { frames, next: end }
+        (frames, is_for_all && skipped == 0)
     }
 
     fn skip_frame(&self, state: &mut State, count: u64) -> Arc<Frame> {
@@ -286,14 +335,6 @@ impl Chat {
             Frame::new(publication(&self.channel, Publication { offset: 0, data }))
         });
         frame.clone()
-    }
-}
-
-impl Entry {
-    fn data_len(&self) -> usize {
-        let push = self.frame.reply().push.as_ref();
-        let message = push.and_then(|push| push.publication.as_ref());
-        message.map_or(0, |message| message.data.len())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::super::codec::Codec;
 use super::*;
+use std::num::NonZero;
+
 use domain::ids::ViewerRef;
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ fn now() -> Timestamp {
 }
 
 fn chat() -> Chat {
-    let chat = Chat::new(BroadcastId(Uuid::nil()));
+    let chat = Chat::new(BroadcastId(Uuid::nil()), &Shards::new(NonZero::<usize>::MIN));
     let top = FeedPosition { epoch: "e".to_owned(), offset: 0 };
     chat.load(History { top, messages: Some(vec![]) }, now());
     chat
@@ -32,13 +34,14 @@ fn message(offset: u64, viewer: &str, text: &str) -> FeedMessage {
 }
 
 fn said(catch: Catch) -> Vec<String> {
-    let Catch::Messages { frames, .. } = catch else { return vec![] };
-    let data = |frame: &Arc<Frame>| {
-        let frame: Value = serde_json::from_slice(&frame.bytes(Codec::Json)).unwrap();
+    let Catch::One { frame, .. } = catch else { return vec![] };
+    let bytes = frame.bytes(Codec::Json);
+    let data = |line: &str| {
+        let frame: Value = serde_json::from_str(line).unwrap();
         let data = &frame["push"]["pub"]["data"];
         data["message"].as_str().map_or_else(|| data["count"].to_string(), str::to_owned)
     };
-    frames.iter().map(data).collect()
+    std::str::from_utf8(&bytes).unwrap().lines().map(data).collect()
 }
 
 fn next(outbox: &Arc<Outbox>, chat: &Chat) -> u64 {
@@ -143,4 +146,28 @@ fn a_chat_that_begins_again_tells_its_watchers() {
     let top = FeedPosition { epoch: "f".to_owned(), offset: 0 };
     chat.load(History { top, messages: Some(vec![]) }, now());
     assert!(matches!(chat.catch_up(from + 2, ana.subject()), Catch::Again { .. }));
+}
+
+#[test]
+fn what_most_lack_is_encoded_once() {
+    let (chat, ana, bo) = (chat(), outbox("ana"), outbox("bo"));
+    let from = next(&ana, &chat);
+    let lacking = |viewer: &Arc<Outbox>| {
+        let Catch::One { frame, .. } = chat.catch_up(from, viewer.subject()) else { panic!() };
+        frame
+    };
+    for offset in 1..=4 {
+        chat.take(&message(offset, "cy", "hi"), now()).unwrap();
+    }
+    assert!(Arc::ptr_eq(&lacking(&ana), &lacking(&bo)));
+    assert!(chat.flush() && !chat.flush(), "something new is new once");
+    let hidden = json!({"shadow": *message(5, "bo", "hidden").data});
+    let position = message(5, "bo", "").position;
+    chat.take(&FeedMessage { position, data: Arc::new(hidden) }, now()).unwrap();
+    assert!(!Arc::ptr_eq(&lacking(&ana), &lacking(&bo)), "one of them sees more");
+    let alone = chat.catch_up(from + 4, ana.subject());
+    assert!(
+        matches!(alone, Catch::Passed { next } if next == from + 5),
+        "it is not looked at again"
+    );
 }

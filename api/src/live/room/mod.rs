@@ -2,7 +2,8 @@
 //! its own pace.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::Timestamp;
@@ -23,6 +24,8 @@ use super::outbox::Outbox;
 use super::protocol::{self, publication, subscribed};
 use super::rules::Rules;
 use super::schema::{Publication, SubscribeResult};
+use super::shard::Shards;
+use super::watchers::Watchers;
 
 /// The member of the state that a snapshot gets anew.
 const SERVER_TIME: &str = "server_time";
@@ -31,18 +34,16 @@ const SERVER_TIME: &str = "server_time";
 pub enum Catch {
     /// It has everything.
     Nothing,
-    /// A patch, or the sum of several.
-    Patch {
-        /// The frame.
-        frame: Arc<Frame>,
-        /// The patch that follows.
+    /// What came is not for it.
+    Passed {
+        /// The message that follows.
         next: u64,
     },
-    /// Messages, in order.
-    Messages {
-        /// The frames.
-        frames: Vec<Arc<Frame>>,
-        /// The message that follows.
+    /// A patch or the sum of several, or messages in order.
+    One {
+        /// The frame.
+        frame: Arc<Frame>,
+        /// The patch or message that follows.
         next: u64,
     },
     /// It is too far behind, or the state began again.
@@ -68,8 +69,6 @@ struct State {
     pending: Option<(u64, Value)>,
     patches: VecDeque<Patch>,
     first: u64,
-    watchers: Vec<Weak<Outbox>>,
-    turn: usize,
     audience: Audience,
     is_closed: bool,
 }
@@ -94,20 +93,22 @@ pub struct Room {
     /// The likes that were not told yet.
     pub likes: Likes,
     state: Mutex<State>,
+    watchers: Watchers,
     loaded: watch::Sender<bool>,
 }
 
 impl Room {
     /// A room that waits for its state.
-    pub fn new(broadcast: BroadcastId, seller: SellerId) -> Self {
+    pub fn new(broadcast: BroadcastId, seller: SellerId, shards: &Shards) -> Self {
         Self {
             channel: live_channel(broadcast),
             broadcast,
             seller,
-            chat: Chat::new(broadcast),
+            chat: Chat::new(broadcast, shards),
             rules: Rules::default(),
             likes: Likes::default(),
             state: Mutex::default(),
+            watchers: Watchers::new(shards),
             loaded: watch::Sender::new(false),
         }
     }
@@ -137,9 +138,8 @@ impl Room {
         state.position = snapshot.position;
         state.document = snapshot.data;
         state.body = None;
-        let State { watchers, turn, .. } = &mut *state;
-        wake(watchers, turn);
         drop(state);
+        self.watchers.sweep();
         self.loaded.send_replace(true);
     }
 
@@ -168,13 +168,21 @@ impl Room {
         }
     }
 
-    /// Sends what was taken in as one frame, and wakes the watchers.
+    /// Sends what was taken in as one frame, with what the chat took in.
     pub fn flush(&self) {
-        let mut state = self.state.lock();
-        if self.publish(&mut state) {
-            let State { watchers, turn, .. } = &mut *state;
-            wake(watchers, turn);
+        let published = self.publish(&mut self.state.lock());
+        let said = self.chat.flush();
+        if published {
+            self.watchers.sweep();
         }
+        if said {
+            self.chat.sweep();
+        }
+    }
+
+    /// How long it took to write the last change to everybody.
+    pub fn last_sweep(&self) -> Duration {
+        self.watchers.last_sweep().max(self.chat.last_sweep())
     }
 
     fn publish(&self, state: &mut State) -> bool {
@@ -208,17 +216,14 @@ impl Room {
         if state.is_closed {
             return None;
         }
-        state.watchers.push(Arc::downgrade(outbox));
+        self.watchers.join(outbox);
         let begin = begin(&mut state, after, now);
         Some((begin, state.end()))
     }
 
     /// Who watches here: connections, and viewers among them.
     pub fn audience_here(&self) -> Audience {
-        let mut state = self.state.lock();
-        state.watchers.retain(|watcher| watcher.strong_count() > 0);
-        let watchers: Vec<_> = state.watchers.iter().filter_map(Weak::upgrade).collect();
-        drop(state);
+        let watchers = self.watchers.all();
         let viewers: BTreeSet<_> = watchers.iter().filter_map(|outbox| outbox.subject()).collect();
         let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Audience { clients: count(watchers.len()), viewers: count(viewers.len()) }
@@ -226,9 +231,7 @@ impl Room {
 
     /// Everybody who watches the state or the chat here.
     pub fn watchers(&self) -> Vec<Arc<Outbox>> {
-        let state = self.state.lock();
-        let mut watchers: Vec<_> = state.watchers.iter().filter_map(Weak::upgrade).collect();
-        drop(state);
+        let mut watchers = self.watchers.all();
         watchers.extend(self.chat.watchers());
         watchers
     }
@@ -245,15 +248,13 @@ impl Room {
 
     /// Removes a watcher.
     pub fn leave(&self, outbox: &Arc<Outbox>) {
-        let leaving = Arc::as_ptr(outbox);
-        self.state.lock().watchers.retain(|watcher| watcher.as_ptr() != leaving);
+        self.watchers.leave(outbox);
     }
 
     /// Closes the room if nobody watches it.
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
-        state.watchers.retain(|watcher| watcher.strong_count() > 0);
-        if state.watchers.is_empty() {
+        if self.watchers.is_empty() {
             state.is_closed = self.chat.close_if_empty();
         }
         state.is_closed
@@ -280,7 +281,7 @@ impl Room {
         let skipped = next.checked_sub(state.first).and_then(|skip| usize::try_from(skip).ok());
         let sum = skipped.and_then(|skipped| self.sum(&state, skipped));
         if let Some(frame) = sum {
-            return Catch::Patch { frame, next: end };
+            return Catch::One { frame, next: end };
         }
         let now = state.document.get(SERVER_TIME).cloned().unwrap_or_default();
         let now = serde_json::from_value(now).unwrap_or_default();
@@ -305,27 +306,6 @@ impl Room {
             offset = patch.offset;
         }
         Some(self.frame(offset, &sum))
-    }
-}
-
-/// Wakes the watchers, each time beginning at another one, so that nobody is always the last to
-/// know.
-pub(super) fn wake(watchers: &mut Vec<Weak<Outbox>>, turn: &mut usize) {
-    let count = watchers.len();
-    if count == 0 {
-        return;
-    }
-    *turn = turn.wrapping_add(count / 3 + 1) % count;
-    let (later, sooner) = watchers.split_at(*turn);
-    let mut gone = false;
-    for watcher in sooner.iter().chain(later) {
-        match watcher.upgrade() {
-            Some(outbox) => outbox.room_changed(),
-            None => gone = true,
-        }
-    }
-    if gone {
-        watchers.retain(|watcher| watcher.strong_count() > 0);
     }
 }
 

@@ -1,11 +1,17 @@
 //! The room as its watchers see it.
 
+use std::num::NonZero;
+
 use super::super::codec::Codec;
 use super::*;
 use uuid::Uuid;
 
 fn room() -> Room {
-    let room = Room::new(BroadcastId(Uuid::nil()), SellerId::try_new("acme").unwrap());
+    let room = Room::new(
+        BroadcastId(Uuid::nil()),
+        SellerId::try_new("acme").unwrap(),
+        &Shards::new(NonZero::<usize>::MIN),
+    );
     room.load(Snapshot { position: at(0), data: json!({"a": 0}) });
     room
 }
@@ -29,7 +35,7 @@ fn data(frame: &Frame) -> (u64, Value) {
 }
 
 fn caught(room: &Room, next: u64) -> (Arc<Frame>, u64) {
-    let Catch::Patch { frame, next } = room.catch_up(next) else { panic!("no patch") };
+    let Catch::One { frame, next } = room.catch_up(next) else { panic!("no patch") };
     (frame, next)
 }
 

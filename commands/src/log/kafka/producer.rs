@@ -1,8 +1,8 @@
 //! Appending commands to Kafka.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::command::CommandRecord;
 use domain::envelope::Source;
 use domain::ports::{AppendError, CommandLog, PortError};
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
@@ -95,6 +95,8 @@ struct Shared {
     rebuilding: Mutex<()>,
     breaker: Arc<Breaker>,
     said_down: AtomicBool,
+    /// Looked up once, when the recorder stands.
+    appended: OnceLock<(Counter, Histogram)>,
 }
 
 impl KafkaCommandLog {
@@ -118,6 +120,7 @@ impl KafkaCommandLog {
             rebuilding: Mutex::new(()),
             breaker,
             said_down: AtomicBool::new(false),
+            appended: OnceLock::new(),
         });
         let (probe, ended) = sync_channel::<()>(0);
         let probed = Arc::clone(&shared);
@@ -234,8 +237,11 @@ impl CommandLog for KafkaCommandLog {
         match delivery.await {
             Ok(Ok(stood)) => {
                 shared.breaker.acknowledged(Instant::now());
-                counter!(COMMANDS_APPENDED_TOTAL).increment(1);
-                histogram!(COMMAND_APPEND_SECONDS).record(started.elapsed().as_secs_f64());
+                let (appended, seconds) = shared.appended.get_or_init(|| {
+                    (counter!(COMMANDS_APPENDED_TOTAL), histogram!(COMMAND_APPEND_SECONDS))
+                });
+                appended.increment(1);
+                seconds.record(started.elapsed().as_secs_f64());
                 Ok(Source {
                     topic: shared.topic.clone(),
                     partition: stood.partition,

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::aio::{AsyncPushSender, SendError};
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::mpsc;
 
-type Receivers = HashMap<Vec<u8>, Vec<mpsc::Sender<Bytes>>>;
+use super::super::queue::{self, Receiver, Sender};
+
+type Receivers = HashMap<Vec<u8>, Vec<Sender<Bytes>>>;
 
 /// The local subscriptions by the name of their shard channel.
 #[derive(Clone, Default)]
@@ -20,8 +21,8 @@ pub struct FanOut {
 impl FanOut {
     /// Adds a subscription. Do this before Redis is asked to subscribe, so that nothing falls
     /// between.
-    pub fn register(&self, channel: &str, capacity: usize) -> mpsc::Receiver<Bytes> {
-        let (sender, messages) = mpsc::channel(capacity);
+    pub fn register(&self, channel: &str, capacity: usize) -> Receiver<Bytes> {
+        let (sender, messages) = queue::bounded(capacity);
         self.receivers.lock().entry(channel.as_bytes().to_vec()).or_default().push(sender);
         messages
     }
@@ -54,7 +55,7 @@ impl FanOut {
     /// A subscription whose queue is full is let go, and sees its end after what was queued.
     fn deliver(&self, channel: &[u8], payload: &Bytes) {
         if let Some(senders) = self.receivers.lock().get_mut(channel) {
-            senders.retain(|sender| sender.try_send(payload.clone()).is_ok());
+            senders.retain(|sender| sender.try_send(payload.clone()));
         }
     }
 }

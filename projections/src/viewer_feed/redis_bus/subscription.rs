@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::ports::{FeedMessage, FeedPosition, FeedSubscription, PortError};
-use tokio::sync::mpsc;
 
+use super::super::queue::Receiver;
 use super::{Inner, position};
 
 pub struct RedisSubscription {
     bus: Arc<Inner>,
     channel: String,
-    messages: mpsc::Receiver<Bytes>,
+    messages: Receiver<Bytes>,
     last: FeedPosition,
     ready: VecDeque<FeedMessage>,
 }
@@ -29,7 +29,7 @@ impl RedisSubscription {
     pub fn new(
         bus: Arc<Inner>,
         channel: String,
-        messages: mpsc::Receiver<Bytes>,
+        messages: Receiver<Bytes>,
         top: FeedPosition,
     ) -> Self {
         Self { bus, channel, messages, last: top, ready: VecDeque::new() }
