@@ -186,11 +186,30 @@ async fn in_a_cluster_what_was_damaged_is_found_and_repaired() {
     let topic = auditor.run(0, &["reconcile", "kafka"]).await;
     assert_eq!(topic["topic"]["last"], topic["head"], "{topic:#}");
     auditor.run(0, &["reconcile", "redis"]).await;
+    wrong_screen(&auditor, &servers, &broadcast).await;
     damaged_gate(&auditor, &servers, &spotlight).await;
     paid_for_nothing(&auditor, &shop, &base, &spotlight).await;
     let (code, report) = cluster.verify().await;
     assert_eq!((code, &report["verdict"]), (0, &json!("good")), "{report:#}");
     cluster.stop().await;
+}
+
+/// Viewers are shown another title; what the log says is shown again.
+async fn wrong_screen(auditor: &Auditor, servers: &Servers, broadcast: &str) {
+    let client = redis::Client::open(servers.redis.as_str()).expect("an address");
+    let mut link = client.get_multiplexed_async_connection().await.expect("connects");
+    let key = format!("onair:feed:{{live:{broadcast}}}:state");
+    let mut title = redis::cmd("HGET");
+    title.arg(&key).arg("/broadcast/title");
+    let right: String = title.query_async(&mut link).await.expect("is shown");
+    assert_eq!(right, "\"Friday show\"");
+    let mut damage = redis::cmd("HSET");
+    damage.arg(&key).arg("/broadcast/title").arg("\"Monday show\"");
+    damage.query_async::<i64>(&mut link).await.expect("is damaged");
+    let shown = auditor.run(0, &["rebuild", "viewer_feed", broadcast]).await;
+    assert_eq!(shown["shown"], 2, "the broadcast and its spotlight");
+    let again: String = title.query_async(&mut link).await.expect("is shown");
+    assert_eq!(again, right);
 }
 
 /// A unit vanishes from the gate; the repair is in the log under its author's name.

@@ -52,18 +52,18 @@ pub enum Suite {
     Writer,
     /// Events per second of the verification, on PostgreSQL.
     Verify,
-    /// CPU per message that goes to every viewer, of a server on one core.
-    Fanout,
-    /// Time from an accepted order to the viewers' screens, of one process with all roles.
-    Screen,
-    /// Memory and CPU of viewers that are told nothing, and a storm of reconnects.
-    Idle,
     /// Rows per second of a read model that is built again, on PostgreSQL.
     Rebuild,
     /// Events per second of the export, on PostgreSQL.
     Export,
     /// Events per second of the history through changed rules, on PostgreSQL.
     Whatif,
+    /// CPU per message that goes to every viewer, of a server on one core.
+    Fanout,
+    /// Time from an accepted order to the viewers' screens, of one process with all roles.
+    Screen,
+    /// Memory and CPU of viewers that are told nothing, and a storm of reconnects.
+    Idle,
 }
 
 /// What to measure on, and how long.
@@ -116,11 +116,11 @@ pub async fn run(
         Suite::Soldout => soldout::run(options, say).await,
         Suite::Writer => writer::run(options, say).await,
         Suite::Verify => verify::run(options, say).await,
-        Suite::Fanout => live::fanout(options, say).await,
-        Suite::Screen => live::screen(options, say).await,
-        Suite::Idle => live::idle(options, say).await,
         Suite::Rebuild => rebuild::run(options, say).await,
         Suite::Export => rebuild::reading(options, say, rebuild::Reading::Export).await,
         Suite::Whatif => rebuild::reading(options, say, rebuild::Reading::WhatIf).await,
+        Suite::Fanout => live::fanout(options, say).await,
+        Suite::Screen => live::screen(options, say).await,
+        Suite::Idle => live::idle(options, say).await,
     }
 }

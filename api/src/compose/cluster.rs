@@ -31,7 +31,7 @@ use crate::config::{ClusterUrls, Config, Role};
 /// What groups of consumers are called before their own name.
 const GROUP_PREFIX: &str = "onair-";
 /// What the feed's keys in Redis begin with.
-const FEED_PREFIX: &str = "onair";
+pub const FEED_PREFIX: &str = "onair";
 
 pub(super) async fn parts(
     config: &Config,

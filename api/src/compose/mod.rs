@@ -12,6 +12,7 @@ mod parts;
 mod roles;
 mod running;
 
+pub use cluster::FEED_PREFIX;
 pub use error::StartError;
 pub use observe::metrics_handle;
 pub use running::{Running, Stopped, start};

@@ -130,9 +130,10 @@ impl Roles {
             }
         }
         if roles.contains(&Role::Project) {
+            // before the read models go on: it tells what they still lack
+            self.viewer_feed(parts, setting).await?;
             self.read_models(parts, setting);
             self.stock_counter(parts, setting).await?;
-            self.viewer_feed(parts, setting).await?;
         }
         Ok(())
     }

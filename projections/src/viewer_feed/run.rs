@@ -176,6 +176,24 @@ impl ViewerFeed {
         Ok(missing)
     }
 
+    /// Shows what the log says of some keys of a broadcast, on a channel that was forgotten; what
+    /// is shown there meanwhile is newer, and stays.
+    ///
+    /// # Errors
+    /// The store or the bus cannot be reached; showing it again is safe.
+    pub async fn show_again(&self, keys: &[StreamKey]) -> Result<usize, PortError> {
+        let mut shown = 0;
+        for key in keys {
+            let part = self.past(*key, self.reader.key_head(*key).await?).await?;
+            if let (Some(room), Some(state)) = (part.room(), part.state()) {
+                let patch = stamped(state, self.clock.now());
+                self.bus.patch(&live_channel(room), *key, part.applied(), &patch).await?;
+                shown += 1;
+            }
+        }
+        Ok(shown)
+    }
+
     /// A key's part as of a position, folded from the store.
     async fn past(&self, key: StreamKey, until: Position) -> Result<RoomPart, PortError> {
         let mut part = RoomPart::default();

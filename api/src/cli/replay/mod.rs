@@ -69,6 +69,8 @@ enum Tool {
 #[derive(Debug, Subcommand)]
 enum Rebuild {
     Stock(rebuild::StockArgs),
+    #[command(name = "viewer_feed")]
+    ViewerFeed(rebuild::FeedArgs),
     #[command(name = "order_book")]
     OrderBook(slots::RebuildArgs),
     #[command(name = "sales_board")]
@@ -91,6 +93,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Witness(args) => seals::witness(args).await,
         Tool::Receipt(args) => receipt::receipt(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
+        Tool::Rebuild { name: Rebuild::ViewerFeed(args) } => rebuild::rebuild_feed(args).await,
         Tool::Rebuild { name: Rebuild::OrderBook(args) } => {
             slots::rebuild(args, Model::OrderBook).await
         }

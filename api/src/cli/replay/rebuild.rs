@@ -1,18 +1,22 @@
-//! `onair replay rebuild stock`.
+//! `onair replay rebuild stock` and `rebuild viewer_feed`: what lies in Redis.
 
 use std::sync::Arc;
 
 use commands::clock::{SystemClock, SystemIds};
 use commands::log::kafka::{KafkaCommandLog, ProducerSettings};
 use commands::log::topics::Topics;
-use domain::ids::{BroadcastId, SpotlightId};
+use domain::ids::{BroadcastId, SpotlightId, StreamKey};
 use domain::ports::SalesBoard;
 use projections::read_model;
 use projections::stock_counter::{Presence, RebuildPorts, Rebuilder, RedisGate};
+use projections::viewer_feed::shape::live_channel;
+use projections::viewer_feed::{FeedLimits, RedisFeedBus, ViewerFeed};
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 
 use super::source::{nodes, open_reader};
 use crate::cli::{CliError, SettingArgs, Verdict};
+use crate::compose::FEED_PREFIX;
 use crate::config::Backend;
 
 /// Spotlights of a broadcast that are listed at a time.
@@ -78,6 +82,50 @@ fn say(as_json: bool, spotlight: SpotlightId, outcome: &str) {
     } else {
         println!("{spotlight} {outcome}");
     }
+}
+
+/// Forget what viewers of broadcasts were shown, and show what the log says
+///
+/// In a cluster only: an embedded server shows it anew at each start. Viewers recover by
+/// themselves; likes go on from what their nodes remember.
+#[derive(Debug, clap::Args)]
+pub(super) struct FeedArgs {
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// Broadcasts
+    #[arg(value_name = "BROADCAST", required = true)]
+    broadcasts: Vec<BroadcastId>,
+    /// Print one JSON object per broadcast
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn rebuild_feed(args: FeedArgs) -> Result<Verdict, CliError> {
+    let (config, backend) = args.settings.load()?;
+    let Backend::Cluster(urls) = backend else {
+        return Err(CliError::usage("an embedded server shows it anew at each start: restart it"));
+    };
+    let lost = |error| CliError::unreachable("the feed cannot be rebuilt", error);
+    let reader = open_reader(&config).await?;
+    let board = read_model::open(&config.database).await.map_err(lost)?.board;
+    let (limits, tasks) = (FeedLimits::default(), TaskTracker::new());
+    let bus =
+        RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::new(SystemIds), &tasks).await;
+    let bus = Arc::new(bus.map_err(lost)?);
+    let feed = ViewerFeed::new(reader, bus.clone(), Arc::new(SystemClock));
+    for broadcast in args.broadcasts {
+        let spotlights = spotlights_of(board.as_ref(), broadcast).await?;
+        let mut keys = vec![StreamKey::from(broadcast)];
+        keys.extend(spotlights.into_iter().map(StreamKey::from));
+        bus.forget(&live_channel(broadcast)).await.map_err(lost)?;
+        let shown = feed.show_again(&keys).await.map_err(lost)?;
+        if args.json {
+            println!("{}", json!({"broadcast": broadcast, "shown": shown}));
+        } else {
+            println!("{broadcast}: {shown} parts are shown again");
+        }
+    }
+    Ok(Verdict::Good)
 }
 
 async fn spotlights_of(

@@ -29,6 +29,9 @@ use super::limits::{FeedLimits, VIEWER_COUNT};
 /// How often the subscriber connection is probed and abandoned channels are let go.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// The keys of a channel, in the order of its script.
+const PARTS: [&str; 5] = ["meta", "state", "log", "channel", "nodes"];
+
 /// The bus on Redis. Every key of a channel has the hash tag `{channel}`.
 #[derive(Clone)]
 pub struct RedisFeedBus {
@@ -85,6 +88,21 @@ impl RedisFeedBus {
     }
 }
 
+impl RedisFeedBus {
+    /// Forgets a channel whole: it begins another life, and whoever watches it recovers.
+    ///
+    /// # Errors
+    /// Redis cannot be reached; forgetting again is safe.
+    pub async fn forget(&self, channel: &str) -> Result<(), PortError> {
+        let mut unlink = redis::cmd("UNLINK");
+        for part in PARTS {
+            unlink.arg(self.inner.key(channel, part));
+        }
+        let mut link = self.inner.commands.clone();
+        unlink.query_async(&mut link).await.map_err(unavailable)
+    }
+}
+
 impl Inner {
     fn key(&self, channel: &str, part: &str) -> String {
         format!("{}:feed:{{{channel}}}:{part}", self.prefix)
@@ -93,7 +111,7 @@ impl Inner {
     /// The script with its keys and the arguments that every operation has.
     fn operation<'a>(&'a self, channel: &str, operation: &str) -> ScriptInvocation<'a> {
         let mut invocation = self.script.prepare_invoke();
-        for part in ["meta", "state", "log", "channel", "nodes"] {
+        for part in PARTS {
             invocation.key(self.key(channel, part));
         }
         let (most, log_kept) = self.limits.history(channel);
