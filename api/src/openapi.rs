@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{broadcaster, ops, ordering, payments, responses, webhooks};
+use crate::{broadcaster, ops, ordering, parked, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -69,6 +69,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(ordering::routes())
         .merge(payments::routes())
         .merge(webhooks::routes())
+        .merge(parked::routes())
         .merge(ops::routes())
 }
 

@@ -6,7 +6,7 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, PortError, SalesBoard, StockGate, WebhookBook,
+    EventStore, FeedBus, OrderBook, ParkedBook, PortError, SalesBoard, StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -26,6 +26,7 @@ pub(super) struct Parts {
     pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,
+    pub parked: Arc<dyn ParkedBook>,
     pub models: Arc<Models>,
     pub rebuilder: Arc<Rebuilder>,
     pub wire: Wire,

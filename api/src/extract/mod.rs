@@ -13,7 +13,9 @@ pub mod trace;
 pub mod values;
 
 pub use body::{JsonBody, OptionalJsonBody};
-pub use caller::{Anyone, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer};
+pub use caller::{
+    Admin, Anyone, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer,
+};
 pub use fields::{Errors, Form};
 pub use idempotency::{Key, OptionalKey};
 pub use path::{Id, MessagePath, ViewerPath};

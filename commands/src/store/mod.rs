@@ -8,6 +8,7 @@ mod memory;
 mod memory_state;
 mod numbers;
 mod open;
+mod parked;
 mod postgres;
 mod seal_log;
 mod sealed;
@@ -20,6 +21,7 @@ pub use memory::MemoryStore;
 pub use open::{
     AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
 };
+pub use parked::open_parked;
 pub use postgres::{PostgresReader, PostgresStore};
 pub use seal_log::{SealLogError, SealedLog, seal_log};
 pub use sqlite::{SqliteReader, SqliteStore};

@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod moments;
 mod orders;
+mod parked;
 mod progress;
 mod rebuild;
 mod receipt;
@@ -44,6 +45,7 @@ enum Tool {
     Prove(seals::ProveArgs),
     Witness(seals::WitnessArgs),
     Receipt(receipt::ReceiptArgs),
+    Parked(parked::ParkedArgs),
     /// Build again what is derived from the log
     Rebuild {
         #[command(subcommand)]
@@ -71,6 +73,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Prove(args) => seals::prove(args).await,
         Tool::Witness(args) => seals::witness(args).await,
         Tool::Receipt(args) => receipt::receipt(args).await,
+        Tool::Parked(args) => parked::parked(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
     }
 }
