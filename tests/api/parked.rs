@@ -152,7 +152,8 @@ async fn parked_commands_are_listed_looked_into_retried_and_discarded() {
     assert_eq!(of_first[0]["error"], "the amount is not the order's");
     // letting the second order's go ends it, and only it
     let other = again["items"].as_array().expect("items").iter();
-    let other = other.cloned().find(|item| item["sequence"] == json!(second)).expect("it is there");
+    let other = other.clone().find(|item| item["sequence"] == json!(second)).cloned();
+    let other = other.expect("it is there");
     let id = other["id"].as_str().expect("an id");
     let (code, asked) = onair(&["discard", id, "--author", "root", "--reason", "a test"]);
     assert_eq!((code, &asked["action"]["verb"]), (Some(0), &json!("discard")));

@@ -79,6 +79,8 @@ impl Things {
             Some("spotlights") => &self.spotlight,
             Some("orders") => &self.order,
             Some("webhook-endpoints") => &self.endpoint,
+            // none is there: whoever may look finds nothing
+            Some("parked") => &self.order,
             _ => "",
         };
         operation.path.replace("{id}", id).replace("{delivery}", &self.order)
