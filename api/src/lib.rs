@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod ops;
 pub mod ordering;
 pub mod pages;
+pub mod parked;
 pub mod payments;
 pub mod problem;
 pub mod responses;

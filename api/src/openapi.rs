@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{audit, broadcaster, ops, ordering, payments, responses, webhooks};
+use crate::{audit, broadcaster, ops, ordering, parked, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -71,6 +71,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(payments::routes())
         .merge(webhooks::routes())
         .merge(audit::routes())
+        .merge(parked::routes())
         .merge(ops::routes())
 }
 

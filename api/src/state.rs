@@ -5,7 +5,8 @@ use std::sync::Arc;
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, SalesBoard, StockGate, WebhookBook,
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, SalesBoard, StockGate,
+    WebhookBook,
 };
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +57,8 @@ pub struct App {
     pub order_rate: OrderRate,
     /// Work that outlives its client: from the take to the acknowledgement.
     pub tasks: TaskTracker,
+    /// Commands that were put aside.
+    pub parked: Arc<dyn ParkedBook>,
     /// What the payment provider tells.
     pub provider_webhooks: ProviderWebhooks,
     /// Whether this process should get requests.

@@ -7,6 +7,7 @@ mod cli;
 mod keys;
 mod limits;
 mod orders;
+mod parked;
 mod payments_http;
 mod payments_stripe;
 mod restarts;

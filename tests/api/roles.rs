@@ -79,6 +79,8 @@ impl Things {
             Some("spotlights") => &self.spotlight,
             Some("orders" | "audit") => &self.order,
             Some("webhook-endpoints") => &self.endpoint,
+            // none is there: whoever may look finds nothing
+            Some("parked") => &self.order,
             _ => "",
         };
         operation
@@ -98,6 +100,8 @@ impl Things {
                 json!({"live_price": {"minor": 1, "currency": "KRW"}, "reason": "r"}),
             ),
             ("/v1/orders/{id}/refund", json!({"reason": "r"})),
+            ("/v1/parked/{id}/retry", json!({"reason": "r"})),
+            ("/v1/parked/{id}/discard", json!({"reason": "r"})),
             ("/v1/orders/{id}/payment", json!({"method": "sim_ok"})),
             ("/v1/orders", order_of(&self.spotlight, 1)),
             ("/v1/webhook-endpoints", endpoint()),

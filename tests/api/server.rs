@@ -179,6 +179,11 @@ impl Server {
         }
     }
 
+    /// The address of its file.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
     pub async fn stop(self) {
         let stopped = self.running.shut_down().await;
         assert_eq!(stopped, ::api::compose::Stopped::Cleanly);

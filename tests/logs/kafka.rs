@@ -138,6 +138,7 @@ async fn a_parked_command_can_be_read_outside() {
         error: "no command".to_owned(),
         parked_at: DateTime::UNIX_EPOCH,
         deadline: DateTime::UNIX_EPOCH,
+        action: None,
     };
     let publisher = KafkaParkedPublisher::connect(&brokers, &topics.parked).expect("valid");
     publisher.publish(&parked).await.expect("acknowledged");

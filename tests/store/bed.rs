@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use commands::clock::ManualClock;
 use commands::store::{self, MemoryStore, OpenError, PostgresStore, SqliteStore, StoreOptions};
-use domain::ports::EventStore;
+use domain::ports::{EventStore, ParkedBook};
 use tempfile::TempDir;
 
 use super::made;
@@ -53,6 +53,16 @@ impl Bed {
 
     pub fn options(&self) -> StoreOptions {
         StoreOptions::new(self.clock.clone())
+    }
+
+    /// The store's parked commands as somebody looks at them.
+    pub fn parked(&self) -> Arc<dyn ParkedBook> {
+        match &self.kind {
+            Kind::Memory(store) => Arc::new(store.clone()),
+            Kind::Sqlite { url, .. } | Kind::Postgres { url } => {
+                store::open_parked(url).expect("opens")
+            }
+        }
     }
 
     pub fn url(&self) -> &str {

@@ -128,6 +128,7 @@ pub async fn a_refused_batch_leaves_nothing_behind(bed: Bed) {
         error: "no".to_owned(),
         parked_at: made::time(0),
         deadline: made::time(9),
+        action: None,
     };
     let mut first = batch([show.scheduled(&[("a", 5)])]);
     first.inbox.push(known.clone());

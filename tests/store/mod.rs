@@ -62,5 +62,6 @@ on_every_store! {
     reading::waiting_ends_without_one;
     roles::outcomes_stand_at_their_keys_position;
     roles::parked_sequences_and_deadlines;
+    roles::what_is_asked_for_a_parked_command_is_due_at_once;
     roles::a_lease_is_renewed_taken_over_and_fences_the_checkpoint;
 }

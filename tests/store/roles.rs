@@ -4,7 +4,9 @@ use commands::store::LEASE_SECONDS;
 use domain::envelope::{Position, Source};
 use domain::fingerprint::Fingerprint;
 use domain::ids::CommandId;
-use domain::ports::{CommandOutcome, InboxEntry, ParkedCommand, StoreError, StoredOutcome};
+use domain::ports::{
+    CommandOutcome, InboxEntry, ParkedAction, ParkedCommand, ParkedVerb, StoreError, StoredOutcome,
+};
 
 use super::bed::Bed;
 use super::made::{self, Show, append, batch, source, time};
@@ -63,6 +65,7 @@ fn parked(offset: i64, sequence: &str, deadline: i64) -> ParkedCommand {
         error: "does not decode: \"{\"".to_owned(),
         parked_at: time(0),
         deadline: time(deadline),
+        action: None,
     }
 }
 
@@ -90,6 +93,49 @@ pub async fn parked_sequences_and_deadlines(bed: Bed) {
     assert_eq!(store.parked_among(&names).await.expect("reads"), ["late", "soon"]);
     store.settle_parked(&commands[2].source).await.expect("settles");
     assert_eq!(store.parked_among(&names).await.expect("reads"), ["late"]);
+}
+
+pub async fn what_is_asked_for_a_parked_command_is_due_at_once(bed: Bed) {
+    let store = bed.store.as_ref();
+    let commands = [parked(1, "a", 60), parked(2, "a", 60), parked(3, "b", 60), parked(4, "c", 60)];
+    let mut first = batch([]);
+    first.parked = commands.to_vec();
+    store.append(&first).await.expect("commits");
+    let book = bed.parked();
+    assert_eq!(book.parked(9).await.expect("reads"), commands);
+    assert_eq!(book.parked(2).await.expect("reads"), commands[..2]);
+    let action = |verb| ParkedAction {
+        verb,
+        author: "root".to_owned(),
+        reason: "it's \"mended\"".to_owned(),
+        at: time(7),
+    };
+    let ask =
+        async |n: usize, verb| book.ask(&commands[n].source, &action(verb)).await.expect("asks");
+    let due = async || {
+        let due = store.parked_due(time(8), 9).await.expect("reads");
+        due.into_iter().map(|it| (it.source.offset, it.action)).collect::<Vec<_>>()
+    };
+    assert!(due().await.is_empty());
+    // a retry is asked for the whole sequence; who asks first has it done
+    assert!(ask(1, ParkedVerb::Retry).await);
+    assert!(!ask(1, ParkedVerb::Discard).await);
+    assert!(!ask(0, ParkedVerb::Discard).await);
+    let retry = Some(action(ParkedVerb::Retry));
+    assert_eq!(due().await, [(1, retry.clone()), (2, retry.clone())]);
+    assert!(ask(2, ParkedVerb::Discard).await);
+    assert!(ask(3, ParkedVerb::Keep).await);
+    let discard = Some(action(ParkedVerb::Discard));
+    assert_eq!(due().await, [(1, retry.clone()), (2, retry), (3, discard)]);
+    for command in &commands[..3] {
+        store.settle_parked(&command.source).await.expect("settles");
+    }
+    assert!(due().await.is_empty(), "what is kept aside is not due");
+    let left = book.parked(9).await.expect("reads");
+    assert_eq!(left.iter().map(|it| it.source.offset).collect::<Vec<_>>(), [4]);
+    assert!(!ask(0, ParkedVerb::Retry).await, "it is settled");
+    let nowhere = Source { offset: 99, ..source(1, 0) };
+    assert!(!book.ask(&nowhere, &action(ParkedVerb::Discard)).await.expect("asks"));
 }
 
 pub async fn a_lease_is_renewed_taken_over_and_fences_the_checkpoint(bed: Bed) {

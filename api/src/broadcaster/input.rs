@@ -54,6 +54,18 @@ pub fn reason(body: &Value) -> Result<Option<String>, Problem> {
     errors.finish(reason)
 }
 
+/// Reads a body that is nothing but a reason, which must be there.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn needed_reason(body: &Value) -> Result<String, Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let reason = form.required("reason", values::reason);
+    form.close();
+    errors.finish(reason)
+}
+
 /// Reads `{sku, delta, reason}`.
 ///
 /// # Errors

@@ -98,6 +98,7 @@ impl Around<'_> {
             ids: Arc::clone(&self.ids),
             proxies: Proxies::new(self.config.trusted_proxies.clone()),
             order_rate: OrderRate::default(),
+            parked: Arc::clone(&parts.parked),
             provider_webhooks: ProviderWebhooks {
                 // checked with the settings
                 provider: Provider::named(&self.config.payments).unwrap_or(Provider::Simulated),

@@ -42,6 +42,7 @@ pub(super) async fn parts(
 ) -> Result<Parts, StartError> {
     let (store, reader) = open_store(config, &clock, stores).await?;
     let rows = open_rows(config, &clock, stores).await?;
+    let parked = store::open_parked(&urls.database)?;
     let models = read_model::open(&urls.database).await?;
     let topics = Topics::prefixed(&config.kafka.topic_prefix);
     let producer = ProducerSettings::default();
@@ -86,6 +87,7 @@ pub(super) async fn parts(
             clock,
         }),
         webhooks: models.webhooks,
+        parked,
         orders: models.orders,
         board: models.board,
         chat: models.chat,

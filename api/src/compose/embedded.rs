@@ -35,6 +35,7 @@ pub(super) async fn parts(
     let store = store::open(&config.database, &options).await?;
     let reader: Arc<dyn EventReader> = store.clone();
     let rows = store::open_audit(&config.database, &options).await?.rows;
+    let parked = store::open_parked(&config.database)?;
     let models = read_model::open(&config.database).await?;
     // each run is a log of its own: its queue begins at offset 0, and nothing in it outlives it
     let topic = format!("memory.{}", ids.uuid());
@@ -67,6 +68,7 @@ pub(super) async fn parts(
             clock: Arc::clone(&clock),
         }),
         webhooks: models.webhooks,
+        parked,
         orders: models.orders,
         board: models.board,
         chat: models.chat,

@@ -6,7 +6,8 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, PortError, RowReader, SalesBoard, StockGate, WebhookBook,
+    EventStore, FeedBus, OrderBook, ParkedBook, PortError, RowReader, SalesBoard, StockGate,
+    WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,
+    pub parked: Arc<dyn ParkedBook>,
     pub models: Arc<Models>,
     pub rebuilder: Arc<Rebuilder>,
     pub wire: Wire,

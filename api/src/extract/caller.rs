@@ -117,6 +117,10 @@ guard!(
     Host: Host
 );
 guard!(
+    /// An admin.
+    Admin: Admin
+);
+guard!(
     /// A host or an auditor.
     HostOrAuditor: Host | Auditor
 );

@@ -14,7 +14,7 @@ pub mod values;
 
 pub use body::{JsonBody, JsonText, OptionalJsonBody};
 pub use caller::{
-    Anyone, Auditor, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer,
+    Admin, Anyone, Auditor, Caller, Host, HostOrAuditor, HostOrViewer, ModeratorOrHost, Viewer,
 };
 pub use fields::{Errors, Form};
 pub use idempotency::{Key, OptionalKey};

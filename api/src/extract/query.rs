@@ -114,6 +114,14 @@ impl Params {
         })
     }
 
+    /// Which group of parked commands.
+    pub fn fingerprint(&mut self) -> Option<String> {
+        self.parsed("fingerprint", |text| {
+            let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            fits.then(|| text.to_owned()).ok_or_else(|| "is no fingerprint".to_owned())
+        })
+    }
+
     /// From when on.
     pub fn since(&mut self) -> Option<Timestamp> {
         self.parsed("since", values::time_text)

@@ -64,6 +64,14 @@ pub struct NewPayment {
     pub method: String,
 }
 
+/// Why something is done.
+#[derive(Debug, ToSchema)]
+pub struct NeededReason {
+    /// The reason.
+    #[schema(max_length = 500)]
+    pub reason: String,
+}
+
 /// Which offer version is withdrawn.
 #[derive(Debug, ToSchema)]
 pub struct NewWithdrawal {

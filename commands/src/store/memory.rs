@@ -12,8 +12,8 @@ use domain::event::StreamId;
 use domain::ids::{CommandId, SpotlightId, StreamKey, ViewerRef};
 use domain::ledger::Ledger;
 use domain::ports::{
-    Batch, Claim, Clock, EventReader, EventStore, ParkedCommand, PortError, StoreError,
-    StoredOutcome,
+    Batch, Claim, Clock, EventReader, EventStore, ParkedAction, ParkedBook, ParkedCommand,
+    ParkedVerb, PortError, StoreError, StoredOutcome,
 };
 use parking_lot::Mutex;
 
@@ -142,7 +142,7 @@ impl EventStore for MemoryStore {
         let mut due: Vec<&ParkedCommand> = state
             .parked
             .values()
-            .filter(|parked| !parked.settled && parked.command.deadline <= now)
+            .filter(|parked| !parked.settled && is_due(&parked.command, now))
             .map(|parked| &parked.command)
             .collect();
         // stable, so equal deadlines stay in the order of their sources
@@ -196,5 +196,40 @@ impl EventStore for MemoryStore {
         let lease = state.leases.get_mut(role).filter(|lease| lease.epoch == epoch);
         lease.ok_or(StoreError::Fenced)?.position = position;
         Ok(())
+    }
+}
+
+/// Whether its deadline has passed, or somebody wants something done with it.
+fn is_due(parked: &ParkedCommand, now: Timestamp) -> bool {
+    let asked = parked.action.as_ref().is_some_and(|action| action.verb != ParkedVerb::Keep);
+    asked || parked.deadline <= now
+}
+
+#[async_trait]
+impl ParkedBook for MemoryStore {
+    async fn parked(&self, limit: usize) -> Result<Vec<ParkedCommand>, PortError> {
+        let state = self.state.lock();
+        let open = state.parked.values().filter(|parked| !parked.settled);
+        let mut open: Vec<ParkedCommand> = open.map(|parked| parked.command.clone()).collect();
+        open.sort_by_key(|command| command.parked_at);
+        open.truncate(limit);
+        Ok(open)
+    }
+
+    async fn ask(&self, source: &Source, action: &ParkedAction) -> Result<bool, PortError> {
+        let mut state = self.state.lock();
+        let Some(asked) = state.parked.get(&Parked::key(source)) else { return Ok(false) };
+        if asked.settled || asked.command.action.is_some() {
+            return Ok(false);
+        }
+        let (sequence, whole) = (asked.command.sequence.clone(), action.verb == ParkedVerb::Retry);
+        for parked in state.parked.values_mut() {
+            let meant =
+                parked.command.source == *source || whole && parked.command.sequence == sequence;
+            if meant && !parked.settled {
+                parked.command.action = Some(action.clone());
+            }
+        }
+        Ok(true)
     }
 }

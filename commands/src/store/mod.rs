@@ -8,6 +8,7 @@ mod memory;
 mod memory_state;
 mod numbers;
 mod open;
+mod parked;
 mod postgres;
 mod seal_log;
 mod sealed;
@@ -21,6 +22,7 @@ pub use open::{
     AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
     open_seal_sink,
 };
+pub use parked::open_parked;
 pub use postgres::{PostgresReader, PostgresStore};
 pub use seal_log::{SealLogError, SealSink, SealedLog, seal_log, seal_on};
 pub use sqlite::{SqliteReader, SqliteStore};

@@ -65,12 +65,12 @@ pub enum OpenError {
 }
 
 /// Which database an address names.
-enum Kind {
+pub(super) enum Kind {
     Sqlite,
     Postgres,
 }
 
-fn kind_of(database: &str) -> Result<Kind, OpenError> {
+pub(super) fn kind_of(database: &str) -> Result<Kind, OpenError> {
     match database.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => Ok(Kind::Sqlite),
         Some("postgres" | "postgresql") => Ok(Kind::Postgres),

@@ -7,7 +7,10 @@ use domain::envelope::{Metadata, Recorded, Source};
 use domain::event::{StreamId, StreamKind};
 use domain::fingerprint::Fingerprint;
 use domain::ids::{CommandId, EventId, StreamKey};
-use domain::ports::{Claim, CommandOutcome, InboxEntry, ParkedCommand, PortError, StoredOutcome};
+use domain::ports::{
+    Claim, CommandOutcome, InboxEntry, ParkedAction, ParkedCommand, ParkedVerb, PortError,
+    StoredOutcome,
+};
 use domain::upcast;
 use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, Row, Type};
@@ -133,7 +136,15 @@ pub(super) struct StoredParked<T> {
     pub error: String,
     pub parked_at: T,
     pub deadline: T,
+    pub action: Option<String>,
+    pub action_by: Option<String>,
+    pub action_reason: Option<String>,
+    pub action_at: Option<T>,
 }
+
+/// The columns of a row of `parked`.
+pub(super) const PARKED_COLUMNS: &str = "topic, partition, \"offset\", sequence, value, error, \
+    parked_at, deadline, action, action_by, action_reason, action_at";
 
 impl<T: IntoTime> StoredParked<T> {
     /// The command.
@@ -141,6 +152,15 @@ impl<T: IntoTime> StoredParked<T> {
     /// # Errors
     /// [`PortError::Corrupt`] where a time is out of range.
     pub fn decode(self) -> Result<ParkedCommand, PortError> {
+        let action = match (self.action.as_deref().and_then(ParkedVerb::named), self.action_at) {
+            (Some(verb), Some(at)) => Some(ParkedAction {
+                verb,
+                author: self.action_by.unwrap_or_default(),
+                reason: self.action_reason.unwrap_or_default(),
+                at: at.into_time()?,
+            }),
+            _ => None,
+        };
         Ok(ParkedCommand {
             source: Source { topic: self.topic, partition: self.partition, offset: self.offset },
             sequence: self.sequence,
@@ -148,6 +168,7 @@ impl<T: IntoTime> StoredParked<T> {
             error: self.error,
             parked_at: self.parked_at.into_time()?,
             deadline: self.deadline.into_time()?,
+            action,
         })
     }
 }

@@ -45,6 +45,7 @@ impl Item {
             error: error.to_owned(),
             parked_at,
             deadline: parked_at + delta(deadline),
+            action: None,
         }
     }
 }

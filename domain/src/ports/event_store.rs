@@ -11,7 +11,7 @@ use crate::event::StreamId;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{CommandId, SpotlightId, StreamKey, ViewerRef};
 use crate::ledger::Ledger;
-use crate::ports::PortError;
+use crate::ports::{ParkedAction, PortError};
 
 /// A partition that a writer has taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct ParkedCommand {
     pub parked_at: Timestamp,
     /// When its order fails.
     pub deadline: Timestamp,
+    /// What somebody wants done with it.
+    pub action: Option<ParkedAction>,
 }
 
 /// One transaction of a writer. The store derives the ledger, the viewers' units and the stream
@@ -217,8 +219,8 @@ pub trait EventStore: EventReader {
     /// # Errors
     /// The store cannot be reached.
     async fn parked_among(&self, sequences: &[String]) -> Result<Vec<String>, PortError>;
-    /// Parked commands whose deadline has passed and whose order has not been failed, oldest
-    /// first.
+    /// Parked commands that are not settled and whose deadline has passed, or with which somebody
+    /// wants something done; by deadline.
     ///
     /// # Errors
     /// The store cannot be reached.

@@ -11,6 +11,7 @@ mod event_log;
 mod event_store;
 mod feed_bus;
 mod order_book;
+mod parked_book;
 mod payment_gateway;
 mod row_reader;
 mod sales_board;
@@ -30,6 +31,7 @@ pub use feed_bus::{
     Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot,
 };
 pub use order_book::{OrderBook, OrderQuery, Page};
+pub use parked_book::{ParkedAction, ParkedBook, ParkedVerb};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
 pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};

@@ -112,6 +112,18 @@ impl SpotlightCommand {
         }
     }
 
+    /// Takes the gate's entry out of a command that narrows.
+    pub const fn forget_admission(&mut self) {
+        match self {
+            Self::PauseSpotlight { admission, .. }
+            | Self::WithdrawOffer { admission, .. }
+            | Self::CloseSpotlight { admission, .. }
+            | Self::AdjustStock { admission, .. }
+            | Self::ChangeOffer { admission, .. } => *admission = None,
+            _ => {}
+        }
+    }
+
     /// Writes the gate's entry into a command that narrows.
     pub const fn admit(&mut self, admitted: Admission) {
         match self {

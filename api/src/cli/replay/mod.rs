@@ -5,6 +5,7 @@ mod fairness;
 mod import;
 mod moments;
 mod orders;
+mod parked;
 mod progress;
 mod rebuild;
 mod receipt;
@@ -51,6 +52,7 @@ enum Tool {
     Prove(seals::ProveArgs),
     Witness(seals::WitnessArgs),
     Receipt(receipt::ReceiptArgs),
+    Parked(parked::ParkedArgs),
     /// Build again what is derived from the log
     Rebuild {
         #[command(subcommand)]
@@ -92,6 +94,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Prove(args) => seals::prove(args).await,
         Tool::Witness(args) => seals::witness(args).await,
         Tool::Receipt(args) => receipt::receipt(args).await,
+        Tool::Parked(args) => parked::parked(args).await,
         Tool::Rebuild { name: Rebuild::Stock(args) } => rebuild::rebuild_stock(args).await,
         Tool::Rebuild { name: Rebuild::ViewerFeed(args) } => rebuild::rebuild_feed(args).await,
         Tool::Rebuild { name: Rebuild::OrderBook(args) } => {

@@ -32,7 +32,7 @@ use self::connect::unavailable;
 use self::session::SqliteSession;
 use super::encoded::Encoded;
 use super::numbers::{from_limit, from_position, signed, to_position, unsigned};
-use super::stored::{StoredParked, decode_claim, decode_ledger, decode_units};
+use super::stored::{PARKED_COLUMNS, StoredParked, decode_claim, decode_ledger, decode_units};
 use super::writer::Writer;
 use super::{LEASE_SECONDS, OpenError, StoreOptions};
 
@@ -201,11 +201,11 @@ impl EventStore for SqliteStore {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedCommand>, PortError> {
-        let rows: Vec<StoredParked<i64>> = sqlx::query_as(
-            "SELECT topic, partition, \"offset\", sequence, value, error, parked_at, deadline
-             FROM parked WHERE settled = 0 AND deadline <= ?1
-             ORDER BY deadline, topic, partition, \"offset\" LIMIT ?2",
-        )
+        let rows: Vec<StoredParked<i64>> = sqlx::query_as(&format!(
+            "SELECT {PARKED_COLUMNS} FROM parked
+             WHERE settled = 0 AND (deadline <= $1 OR action IN ('retry', 'discard'))
+             ORDER BY deadline, topic, partition, \"offset\" LIMIT $2",
+        ))
         .bind(now.timestamp_micros())
         .bind(from_limit(limit))
         .fetch_all(&self.reader.pool)
