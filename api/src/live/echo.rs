@@ -50,9 +50,10 @@ async fn upgrade(State(tasks): State<TaskTracker>, mut request: Request) -> Resp
 
 async fn serve(upgraded: Upgraded) {
     let Some((socket, head)) = take_over(upgraded) else { return };
-    let outbox = Outbox::new(Codec::Json).on(socket).with_reply_bytes_max(MESSAGE_BYTES_MAX);
+    let (read, write) = socket.into_split();
+    let outbox = Outbox::new(Codec::Json).on(write).with_reply_bytes_max(MESSAGE_BYTES_MAX);
     let outbox = Arc::new(outbox);
-    let reader = Incoming::new(outbox.clone(), &head, MESSAGE_BYTES_MAX);
+    let reader = Incoming::new(read, outbox.clone(), &head, MESSAGE_BYTES_MAX);
     let mut writer = Outgoing::new(outbox.clone());
     let close = tokio::select! {
         () = repeat(reader, &outbox) => None,

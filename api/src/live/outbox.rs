@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use domain::ids::{ViewerId, ViewerRef};
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::codec::{Codec, Frame};
@@ -62,7 +62,7 @@ pub struct Outbox {
     waiting: Mutex<Waiting>,
     changed: Notify,
     /// Where it is written to, unless something else carries it.
-    socket: Option<TcpStream>,
+    socket: Option<OwnedWriteHalf>,
     shard: usize,
     reply_bytes_max: usize,
 }
@@ -77,7 +77,7 @@ impl Outbox {
 
     /// Nothing waits yet; it is written to a WebSocket with [`Outbox::push_on`].
     #[must_use]
-    pub fn on(self, socket: TcpStream) -> Self {
+    pub fn on(self, socket: OwnedWriteHalf) -> Self {
         Self { socket: Some(socket), ..self }
     }
 
@@ -95,7 +95,7 @@ impl Outbox {
     }
 
     /// The socket, where it is one.
-    pub const fn socket(&self) -> Option<&TcpStream> {
+    pub const fn socket(&self) -> Option<&OwnedWriteHalf> {
         self.socket.as_ref()
     }
 

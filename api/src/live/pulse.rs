@@ -47,7 +47,10 @@ impl Pulse {
 
     /// A ping was answered.
     pub fn ponged(&self) {
-        self.owes_pong.store(false, Ordering::Relaxed);
+        if self.owes_pong.swap(false, Ordering::Relaxed) {
+            // nobody needs to look at it when it would have been late
+            self.times_changed.notify_one();
+        }
     }
 
     /// Whether a ping was not answered.

@@ -1,14 +1,19 @@
 //! The WebSocket on a socket of our own: what comes is read by tungstenite, what goes is written as
 //! it is, shared with others.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -39,6 +44,7 @@ pub fn set_up(socket: &TcpStream) -> io::Result<()> {
 
 /// What comes over the socket of an outbox.
 pub struct Incoming {
+    socket: OwnedReadHalf,
     outbox: Arc<Outbox>,
     context: WebSocketContext,
     controls: u32,
@@ -47,7 +53,12 @@ pub struct Incoming {
 
 impl Incoming {
     /// Goes on after `head`, which was read already. A message has at most so many bytes.
-    pub fn new(outbox: Arc<Outbox>, head: &[u8], message_bytes_max: usize) -> Self {
+    pub fn new(
+        socket: OwnedReadHalf,
+        outbox: Arc<Outbox>,
+        head: &[u8],
+        message_bytes_max: usize,
+    ) -> Self {
         let config = WebSocketConfig::default()
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max))
@@ -55,7 +66,7 @@ impl Incoming {
             .write_buffer_size(0);
         let context =
             WebSocketContext::from_partially_read(head.to_vec(), Role::Server, Some(config));
-        Self { outbox, context, controls: 0, second: Instant::now() }
+        Self { socket, outbox, context, controls: 0, second: Instant::now() }
     }
 
     /// Whether pings and pongs come faster than anybody needs them.
@@ -69,30 +80,34 @@ impl Incoming {
 
     /// The next message, of text or bytes.
     pub async fn message(&mut self) -> Option<Result<Message, Close>> {
+        poll_fn(|context| self.poll_message(context)).await
+    }
+
+    fn poll_message(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Message, Close>>> {
         loop {
-            // who sends without end lets others have their turn
-            tokio::task::coop::consume_budget().await;
-            match self.context.read(&mut Duplex(&self.outbox)) {
-                Ok(message @ (Message::Text(_) | Message::Binary(_))) => return Some(Ok(message)),
+            let mut duplex = Duplex { socket: &mut self.socket, outbox: &self.outbox, task };
+            let ended = match self.context.read(&mut duplex) {
+                Ok(message @ (Message::Text(_) | Message::Binary(_))) => Some(Ok(message)),
                 Ok(Message::Close(_)) => {
                     // the next read answers, and ends
-                    let _ = self.context.read(&mut Duplex(&self.outbox));
+                    let _ = self.context.read(&mut duplex);
                     self.outbox.write();
-                    return None;
+                    None
                 }
-                Ok(_) if self.is_flooded() => return Some(Err(Close::TooManyErrors)),
-                Ok(_) => {}
+                Ok(_) if self.is_flooded() => Some(Err(Close::TooManyErrors)),
+                Ok(_) => continue,
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
-                    self.outbox.socket()?.readable().await.ok()?;
+                    return Poll::Pending;
                 }
-                Err(Error::Capacity(_)) => return Some(Err(Close::TooLarge)),
-                Err(Error::Utf8(_)) => return Some(Err(Close::NotText)),
+                Err(Error::Capacity(_)) => Some(Err(Close::TooLarge)),
+                Err(Error::Utf8(_)) => Some(Err(Close::NotText)),
                 Err(Error::Protocol(error)) if !is_cut(&error) => {
                     tracing::debug!(%error, "a client broke the rules of WebSocket");
-                    return Some(Err(Close::Malformed));
+                    Some(Err(Close::Malformed))
                 }
-                Err(_) => return None,
-            }
+                Err(_) => None,
+            };
+            return Poll::Ready(ended);
         }
     }
 }
@@ -118,19 +133,27 @@ impl Reader for Incoming {
     }
 }
 
-/// The socket as tungstenite sees it: what it answers by itself waits with everything else.
-struct Duplex<'a>(&'a Outbox);
+/// The socket as tungstenite sees it: what it answers by itself waits with everything else. What
+/// sends without end lets others have their turn, because the runtime says when it is over.
+struct Duplex<'a, 'b> {
+    socket: &'a mut OwnedReadHalf,
+    outbox: &'a Outbox,
+    task: &'a mut Context<'b>,
+}
 
-impl Read for Duplex<'_> {
+impl Read for Duplex<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let socket = self.0.socket().ok_or(ErrorKind::NotConnected)?;
-        socket.try_read(buffer)
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(&mut *self.socket).poll_read(self.task, &mut buffer) {
+            Poll::Ready(read) => read.map(|()| buffer.filled().len()),
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
     }
 }
 
-impl Write for Duplex<'_> {
+impl Write for Duplex<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.frame(Bytes::copy_from_slice(bytes));
+        self.outbox.frame(Bytes::copy_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -195,11 +218,14 @@ impl Writer for Outgoing {
     /// the farewell back.
     async fn close(&mut self, close: Close) {
         self.outbox.say_goodbye(wire::close(close));
-        let Some(socket) = self.outbox.socket().filter(|_| close != Close::Slow) else { return };
-        if !self.write_to_end().await || SockRef::from(socket).shutdown(Shutdown::Write).is_err() {
+        let Some(socket) = self.outbox.socket() else { return };
+        if !self.write_to_end().await
+            || SockRef::from(socket.as_ref()).shutdown(Shutdown::Write).is_err()
+        {
             return;
         }
         let (mut buffer, mut left) = ([0; 512], FAREWELL_BYTES_MAX);
+        let socket: &TcpStream = socket.as_ref();
         while left > 0 && socket.readable().await.is_ok() {
             match socket.try_read(&mut buffer) {
                 Ok(0) => return,

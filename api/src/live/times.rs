@@ -66,6 +66,10 @@ impl Times {
         if matches!(self.beat, Beat::Connect) && pulse.is_connected() {
             (self.beat, self.beat_at) = (Beat::Ping, now + jittered(live.limits.ping_every));
         }
+        if matches!(self.beat, Beat::Pong) && !pulse.owes_pong() {
+            let pause = live.limits.ping_every.saturating_sub(live.limits.pong_within);
+            (self.beat, self.beat_at) = (Beat::Ping, self.beat_at + pause);
+        }
         self.expires_at = pulse.expires_at().map(|until| {
             let left = until.signed_duration_since(live.clock.now());
             now + left.to_std().unwrap_or_default().saturating_add(live.limits.expiry_grace)

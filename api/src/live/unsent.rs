@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 
 /// Frames of one write.
 const FRAMES_AT_ONCE: usize = 64;
@@ -25,7 +25,7 @@ impl Unsent {
     ///
     /// # Errors
     /// The other side is gone.
-    pub fn write(&mut self, socket: &TcpStream) -> io::Result<()> {
+    pub fn write(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
         while !self.frames.is_empty() {
             let mut slices = [IoSlice::new(&[]); FRAMES_AT_ONCE];
             let mut count = 0;
@@ -50,7 +50,11 @@ impl Unsent {
     ///
     /// # Errors
     /// The other side is gone.
-    pub fn write_all(&mut self, frames: &mut Vec<Bytes>, socket: &TcpStream) -> io::Result<()> {
+    pub fn write_all(
+        &mut self,
+        frames: &mut Vec<Bytes>,
+        socket: &OwnedWriteHalf,
+    ) -> io::Result<()> {
         if let ([frame], true) = (frames.as_slice(), self.frames.is_empty()) {
             match socket.try_write(frame) {
                 Ok(bytes) if bytes == frame.len() => {
@@ -86,23 +90,25 @@ impl Unsent {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpListener;
+    use tokio::net::tcp::OwnedReadHalf;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    async fn pair() -> (TcpStream, TcpStream) {
+    async fn pair() -> (OwnedReadHalf, OwnedWriteHalf, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (here, _) = listener.accept().await.unwrap();
         here.writable().await.unwrap();
-        (here, there)
+        let (read, write) = here.into_split();
+        (read, write, there)
     }
 
     /// Frames of every size, until the socket takes no more; then they are read, and not a byte is
     /// missing or twice.
     #[tokio::test]
     async fn nothing_is_lost_or_repeated_where_a_socket_is_full() {
-        let (here, mut there) = pair().await;
+        let (_read, here, mut there) = pair().await;
         let (mut unsent, mut expected) = (Unsent::default(), vec![]);
         let mut number = 0_u32;
         let mut blocked = 0;
@@ -136,10 +142,10 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_gone_is_found_out() {
-        let (here, there) = pair().await;
+        let (read, here, there) = pair().await;
         socket2::SockRef::from(&there).set_linger(Some(std::time::Duration::ZERO)).unwrap();
         drop(there);
-        here.readable().await.unwrap();
+        read.readable().await.unwrap();
         let mut unsent = Unsent::default();
         assert!(unsent.write_all(&mut vec![Bytes::from_static(b"hello")], &here).is_err());
     }

@@ -79,8 +79,9 @@ pub(super) fn switching(accepted: HeaderValue, protocol: Option<&'static str>) -
 
 async fn serve(live: Arc<LiveState>, upgraded: Upgraded, codec: Codec) {
     let Some((socket, head)) = take_over(upgraded) else { return };
-    let outbox = Arc::new(Outbox::new(codec).on(socket).of_shard(live.shards.next()));
-    let mut reader = Incoming::new(outbox.clone(), &head, INBOUND_BYTES_MAX);
+    let (read, write) = socket.into_split();
+    let outbox = Arc::new(Outbox::new(codec).on(write).of_shard(live.shards.next()));
+    let mut reader = Incoming::new(read, outbox.clone(), &head, INBOUND_BYTES_MAX);
     // a part, though empty, of all that hyper had room for
     drop(head);
     let mut writer = Outgoing::new(outbox.clone());

@@ -23,8 +23,11 @@ use crate::bench::BenchError;
 const CONNECTING_AT_ONCE: usize = 256;
 /// How long all of them may take.
 const CONNECTED_WITHIN: Duration = Duration::from_mins(2);
-/// Viewers that come from one address of this machine: each has its own ports.
-const VIEWERS_PER_ADDRESS: usize = 5_000;
+/// Viewers that come from one address of this machine: each has its own ports, and the kernel looks
+/// long for one where most are taken.
+const VIEWERS_PER_ADDRESS: usize = 1_000;
+/// The first address that nobody came from yet in this process.
+static ADDRESSES: AtomicUsize = AtomicUsize::new(0);
 const POLL: Duration = Duration::from_millis(5);
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 * 1_024;
@@ -41,6 +44,8 @@ pub(super) struct Seen {
     began: Instant,
     connected: AtomicUsize,
     gone: AtomicUsize,
+    /// How the first one ended that was not cut.
+    ended: Mutex<Option<String>>,
     frames: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
@@ -81,6 +86,7 @@ impl Seen {
             began: Instant::now(),
             connected: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
+            ended: Mutex::new(None),
             frames: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -182,9 +188,12 @@ impl Crowd {
         let doors = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
         let count = hellos.len();
         let replies = Arc::new(Mutex::new(vec![None; count]));
+        let addresses = count.div_ceil(VIEWERS_PER_ADDRESS);
+        let first = ADDRESSES.fetch_add(addresses, Ordering::Relaxed) * VIEWERS_PER_ADDRESS;
         for (number, hello) in hellos.into_iter().enumerate() {
             let viewer = Viewer {
                 number,
+                port: first.saturating_add(number),
                 hello,
                 seen: seen.clone(),
                 carry: vec![],
@@ -199,7 +208,7 @@ impl Crowd {
                 match gone.run_until_cancelled(watch).await {
                     None => {}
                     Some(ended) => {
-                        tracing::debug!(?ended, "a viewer is gone");
+                        seen.ended.lock().get_or_insert(format!("{ended:?}"));
                         seen.gone.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -210,7 +219,9 @@ impl Crowd {
         while crowd.seen.connected.load(Ordering::Relaxed) < count {
             if Instant::now() > until || crowd.seen.gone.load(Ordering::Relaxed) > 0 {
                 let in_time = crowd.seen.connected.load(Ordering::Relaxed);
-                return Err(BenchError::Failed(format!("{in_time} of {count} viewers connected")));
+                let ended = crowd.seen.ended.lock().clone().unwrap_or_default();
+                let text = format!("{in_time} of {count} viewers connected; {ended}");
+                return Err(BenchError::Failed(text));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -250,6 +261,8 @@ impl Crowd {
 
 struct Viewer {
     number: usize,
+    /// Where it comes from.
+    port: usize,
     hello: Hello,
     seen: Arc<Seen>,
     carry: Vec<u8>,
@@ -265,7 +278,7 @@ thread_local! {
 impl Viewer {
     async fn watch(mut self, server: SocketAddr, doors: Arc<Semaphore>) -> io::Result<()> {
         let door = doors.acquire().await.map_err(io::Error::other)?;
-        let mut stream = open(server, self.number, self.hello.path).await?;
+        let mut stream = open(server, self.port, self.hello.path).await?;
         match self.hello.connect.take() {
             Some(connect) => stream.write_all(&frames::text(connect.as_bytes())).await?,
             None => self.enter(),
@@ -363,8 +376,12 @@ pub(super) async fn open(server: SocketAddr, number: usize, path: &str) -> io::R
     let socket = TcpSocket::new_v4()?;
     // ports of those that left a moment ago are taken again
     socket.set_reuseaddr(true)?;
-    let host = u8::try_from(number / VIEWERS_PER_ADDRESS).unwrap_or(u8::MAX).saturating_add(2);
-    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)))?;
+    // processes that follow each other come from different networks
+    let [_, net, ..] = std::process::id().to_le_bytes();
+    let number = u16::try_from(number / VIEWERS_PER_ADDRESS).unwrap_or(u16::MAX);
+    let [high, low] = number.to_be_bytes();
+    let address = Ipv4Addr::new(127, net | 1, high, low.saturating_add(2));
+    socket.bind(SocketAddr::from((address, 0)))?;
     let mut stream = socket.connect(server).await?;
     stream.set_nodelay(true)?;
     let hello = format!(
