@@ -77,10 +77,9 @@ impl Things {
         let id = match operation.path.split('/').nth(2) {
             Some("broadcasts") => &self.broadcast,
             Some("spotlights") => &self.spotlight,
-            Some("orders" | "audit") => &self.order,
+            // nothing is parked: whoever may look finds nothing
+            Some("orders" | "audit" | "parked") => &self.order,
             Some("webhook-endpoints") => &self.endpoint,
-            // none is there: whoever may look finds nothing
-            Some("parked") => &self.order,
             _ => "",
         };
         operation
