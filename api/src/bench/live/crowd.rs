@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,22 +10,20 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::frames;
+use super::opened::{VIEWERS_PER_ADDRESS, open};
 use crate::bench::BenchError;
 
 /// Viewers that connect at the same time.
 const CONNECTING_AT_ONCE: usize = 256;
 /// How long all of them may take.
 const CONNECTED_WITHIN: Duration = Duration::from_mins(2);
-/// Viewers that come from one address of this machine: each has its own ports, and the kernel looks
-/// long for one where most are taken.
-const VIEWERS_PER_ADDRESS: usize = 1_000;
 /// The first address that nobody came from yet in this process.
 static ADDRESSES: AtomicUsize = AtomicUsize::new(0);
 const POLL: Duration = Duration::from_millis(5);
@@ -369,41 +367,4 @@ impl Viewer {
             self.seen.bytes.fetch_add(u64::try_from(length).unwrap_or(0), Ordering::Relaxed);
         }
     }
-}
-
-/// A socket after the 101.
-pub(super) async fn open(server: SocketAddr, number: usize, path: &str) -> io::Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    // ports of those that left a moment ago are taken again
-    socket.set_reuseaddr(true)?;
-    // processes that follow each other come from different networks
-    let [_, net, ..] = std::process::id().to_le_bytes();
-    let number = u16::try_from(number / VIEWERS_PER_ADDRESS).unwrap_or(u16::MAX);
-    let [high, low] = number.to_be_bytes();
-    let address = Ipv4Addr::new(127, net | 1, high, low.saturating_add(2));
-    socket.bind(SocketAddr::from((address, 0)))?;
-    let mut stream = socket.connect(server).await?;
-    stream.set_nodelay(true)?;
-    let hello = format!(
-        "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(hello.as_bytes()).await?;
-    let mut answer = vec![];
-    while !answer.ends_with(b"\r\n\r\n") {
-        // nothing follows the answer before this side has said something
-        let mut part = [0; 512];
-        stream.readable().await?;
-        match stream.try_read(&mut part) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(read) => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    if answer.starts_with(b"HTTP/1.1 101") {
-        return Ok(stream);
-    }
-    let said = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
-    Err(io::Error::other(said))
 }

@@ -4,6 +4,7 @@ mod crowd;
 mod fanout;
 mod frames;
 mod idle;
+mod opened;
 mod publisher;
 mod screen;
 mod server;

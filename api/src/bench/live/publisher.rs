@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::crowd::open;
 use super::frames;
+use super::opened::open;
 use crate::bench::BenchError;
 use crate::live;
 
