@@ -4,18 +4,13 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::PortError;
 use domain::seal::{KeyRecord, Seal, WitnessHeading};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::log::kafka;
-
-/// How long a record may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::log::kafka::Copies;
 
 /// Keeps seals. The same one may come again.
 #[async_trait]
@@ -67,10 +62,7 @@ impl WitnessSink for FolderWitness {
 
 /// The topic `onair.witness.v1`: the key is the seal's number, the value the seal as JSON, the header
 /// `keys` the published key set.
-pub struct KafkaWitness {
-    topic: String,
-    producer: FutureProducer,
-}
+pub struct KafkaWitness(Copies);
 
 impl KafkaWitness {
     /// A producer of the topic.
@@ -78,11 +70,7 @@ impl KafkaWitness {
     /// # Errors
     /// Settings that librdkafka does not accept.
     pub fn connect(brokers: &str, topic: &str) -> Result<Self, PortError> {
-        let producer = kafka::producer(brokers, "onair-witness")
-            .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
-            .create()
-            .map_err(|error| PortError::unavailable("Kafka", error))?;
-        Ok(Self { topic: topic.to_owned(), producer })
+        Copies::connect(brokers, "onair-witness", topic).map(Self)
     }
 }
 
@@ -95,15 +83,6 @@ impl WitnessSink for KafkaWitness {
         let (number, value) = (seal.number.to_string(), json(serde_json::to_string(seal))?);
         let keys = json(serde_json::to_string(keys))?;
         let headers = OwnedHeaders::new().insert(Header { key: "keys", value: Some(&keys) });
-        let record = FutureRecord::to(&self.topic).key(&number).payload(&value).headers(headers);
-        let delivery = self
-            .producer
-            .send_result(record)
-            .map_err(|(error, _)| PortError::unavailable("Kafka", error))?;
-        match delivery.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(PortError::unavailable("Kafka", error)),
-            Err(_) => Err(PortError::Closed),
-        }
+        self.0.put(&number, value.as_bytes(), headers).await
     }
 }

@@ -46,11 +46,9 @@ pub(super) struct RebuildArgs {
     json: bool,
 }
 
-/// Hold what was built aside against what serves, at one position
-///
-/// Exits with 1 where they differ.
+// no doc comment: it would become the help of the commands that take it in
 #[derive(Debug, clap::Args)]
-pub(super) struct CompareArgs {
+struct ModelArgs {
     #[command(flatten)]
     settings: SettingArgs,
     /// The read model: `order_book` or `sales_board`
@@ -59,6 +57,15 @@ pub(super) struct CompareArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// Hold what was built aside against what serves, at one position
+///
+/// Exits with 1 where they differ.
+#[derive(Debug, clap::Args)]
+pub(super) struct CompareArgs {
+    #[command(flatten)]
+    on: ModelArgs,
 }
 
 /// Put what was built aside in the place of what serves
@@ -67,13 +74,7 @@ pub(super) struct CompareArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct SwapArgs {
     #[command(flatten)]
-    settings: SettingArgs,
-    /// The read model: `order_book` or `sales_board`
-    #[arg(value_name = "NAME")]
-    model: Model,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    on: ModelArgs,
 }
 
 /// Take the last swap back
@@ -82,13 +83,7 @@ pub(super) struct SwapArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct RollbackArgs {
     #[command(flatten)]
-    settings: SettingArgs,
-    /// The read model: `order_book` or `sales_board`
-    #[arg(value_name = "NAME")]
-    model: Model,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    on: ModelArgs,
 }
 
 #[derive(Serialize)]
@@ -175,7 +170,7 @@ fn stop_on_interrupt() -> CancellationToken {
     stop
 }
 
-pub(super) async fn compare(args: CompareArgs) -> Result<Verdict, CliError> {
+pub(super) async fn compare(CompareArgs { on: args }: CompareArgs) -> Result<Verdict, CliError> {
     let (tables, reader) = open(&args.settings, args.model).await?;
     let found = rebuild::compare(tables.as_ref(), &reader, Slot::Shadow).await.map_err(refused)?;
     if args.json {
@@ -206,27 +201,29 @@ pub(super) fn render(found: &Compared) -> String {
     lines.join("\n") + "\n"
 }
 
-pub(super) async fn swap(args: SwapArgs) -> Result<Verdict, CliError> {
+pub(super) async fn swap(SwapArgs { on: args }: SwapArgs) -> Result<Verdict, CliError> {
     let (tables, reader) = open(&args.settings, args.model).await?;
     let done = rebuild::swap(tables.as_ref(), &reader).await.map_err(refused)?;
-    let name = args.model.name();
-    if args.json {
-        print_json(&json!({"model": name, "swapped_at": done.position}))?;
-    } else {
-        println!("{name} serves from what was built aside since position {}", done.position);
-        println!("`onair replay rollback {name}` takes it back");
+    if say_position(&args, done.position, "serves from what was built aside since position")? {
+        println!("`onair replay rollback {}` takes it back", args.model.name());
     }
     Ok(Verdict::Good)
 }
 
-pub(super) async fn rollback(args: RollbackArgs) -> Result<Verdict, CliError> {
+pub(super) async fn rollback(RollbackArgs { on: args }: RollbackArgs) -> Result<Verdict, CliError> {
     let (tables, reader) = open(&args.settings, args.model).await?;
     let done = rebuild::roll_back(tables.as_ref(), &reader).await.map_err(refused)?;
+    say_position(&args, done.position, "serves from what it served before, since position")?;
+    Ok(Verdict::Good)
+}
+
+/// Says from which position on a read model serves something else; tells whether to people.
+fn say_position(args: &ModelArgs, position: Position, says: &str) -> Result<bool, CliError> {
     let name = args.model.name();
     if args.json {
-        print_json(&json!({"model": name, "swapped_at": done.position}))?;
+        print_json(&json!({"model": name, "swapped_at": position}))?;
     } else {
-        println!("{name} serves from what it served before, since position {}", done.position);
+        println!("{name} {says} {position}");
     }
-    Ok(Verdict::Good)
+    Ok(!args.json)
 }

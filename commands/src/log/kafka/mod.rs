@@ -3,6 +3,7 @@
 mod breaker;
 mod consumer;
 mod context;
+mod copies;
 mod parked;
 mod producer;
 mod scan;
@@ -13,6 +14,7 @@ use rdkafka::config::RDKafkaLogLevel;
 
 pub use self::breaker::{FAILURES_MAX, OPEN_FOR};
 pub use self::consumer::{GroupProtocol, KafkaCommandConsumer, SESSION_TIMEOUT, WRITER_GROUP};
+pub(crate) use self::copies::Copies;
 pub use self::parked::KafkaParkedPublisher;
 pub use self::producer::{
     DELIVERY_TIMEOUT, KafkaCommandLog, PRODUCER_QUEUE_DEPTH, ProducerSettings,

@@ -1,22 +1,15 @@
 //! The topic of parked commands, for people and tools outside to look at.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use domain::ports::{ParkedCommand, PortError};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
 
+use super::copies::Copies;
 use crate::writer::ParkedPublisher;
-
-const PARKED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes commands that were put aside. The store stays their authority: the topic is a copy, and
 /// a copy may come twice.
-pub struct KafkaParkedPublisher {
-    topic: String,
-    producer: FutureProducer,
-}
+pub struct KafkaParkedPublisher(Copies);
 
 impl KafkaParkedPublisher {
     /// A producer of the topic of parked commands.
@@ -24,11 +17,7 @@ impl KafkaParkedPublisher {
     /// # Errors
     /// Settings that librdkafka does not accept.
     pub fn connect(brokers: &str, topic: &str) -> Result<Self, PortError> {
-        let producer = super::producer(brokers, "onair-parked")
-            .set("message.timeout.ms", PARKED_TIMEOUT.as_millis().to_string())
-            .create()
-            .map_err(|error| PortError::unavailable("Kafka", error))?;
-        Ok(Self { topic: topic.to_owned(), producer })
+        Copies::connect(brokers, "onair-parked", topic).map(Self)
     }
 }
 
@@ -51,18 +40,6 @@ impl ParkedPublisher for KafkaParkedPublisher {
         for (key, value) in fields {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let record = FutureRecord::to(&self.topic)
-            .key(&parked.sequence)
-            .payload(&parked.value)
-            .headers(headers);
-        let delivery = self
-            .producer
-            .send_result(record)
-            .map_err(|(error, _)| PortError::unavailable("Kafka", error))?;
-        match delivery.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(PortError::unavailable("Kafka", error)),
-            Err(_) => Err(PortError::Closed),
-        }
+        self.0.put(&parked.sequence, &parked.value, headers).await
     }
 }
