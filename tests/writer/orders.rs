@@ -133,7 +133,7 @@ async fn one_order_has_the_verdict_renewed_while_the_others_are_refused_by_it() 
     let known = |name: &str| {
         let late = request(name, "k", 1, "none");
         let what = (late.spotlight, late.offer_version, &late.lines);
-        rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what).is_some()
+        rig.intake.known_refusal(late.order_id(), &late.seller, what).is_some()
     };
     let moment = Duration::from_millis(1);
     rig.pass(SOLD_OUT_RENEWAL + moment).await;
@@ -155,7 +155,7 @@ async fn sold_out_is_not_said_while_the_log_is_known_to_be_down() {
     assert!(matches!(rig.place(late.clone()).await, Err(PlaceRefusal::SoldOut { .. })));
     let known = || {
         let what = (late.spotlight, late.offer_version, &late.lines);
-        rig.intake.known_refusal(&late.seller, &late.viewer, &late.key, what)
+        rig.intake.known_refusal(late.order_id(), &late.seller, what)
     };
     assert!(matches!(known(), Some(PlaceRefusal::SoldOut { .. })));
     rig.log.down.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -220,7 +220,7 @@ async fn a_buyer_who_hangs_up_costs_no_unit() {
     let asked = request("ana", "k", 1, "sim_ok");
     let order = asked.order_id();
     {
-        let placing = rig.intake.place_order_tracked(&tracker, asked);
+        let placing = rig.intake.place_order_tracked(&tracker, order, asked);
         let mut placing = std::pin::pin!(placing);
         assert!(futures::poll!(&mut placing).is_pending());
         tokio::task::yield_now().await;

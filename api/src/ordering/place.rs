@@ -55,13 +55,14 @@ pub async fn place(
 ) -> Result<Response, Problem> {
     app.order_rate.check(&caller, address)?;
     let new = input::new_order(&text, app.provider_webhooks.provider)?;
+    let order = OrderId::derive(&caller.seller, &caller.subject, new.spotlight, &key);
     let what = (new.spotlight, new.offer_version, &new.lines);
-    if let Some(refusal) = app.intake.known_refusal(&caller.seller, &caller.subject, &key, what) {
+    if let Some(refusal) = app.intake.known_refusal(order, &caller.seller, what) {
         return Err(refused(refusal));
     }
     let request = request(&app, caller, key, new);
     // from the take to the acknowledgement it outlives a client that hangs up (design §2)
-    match app.intake.place_order_tracked(&app.tasks, request).await {
+    match app.intake.place_order_tracked(&app.tasks, order, request).await {
         Ok(placed) if placed.replayed => accepted(&as_it_is_now(&app, placed.order).await, true),
         Ok(placed) => accepted(&OrderBody::from(placed.order), false),
         Err(refusal) => Err(refused(refusal)),

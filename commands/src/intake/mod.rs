@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::envelope::Position;
-use domain::ids::SpotlightId;
+use domain::ids::{OrderId, SpotlightId};
 use domain::ports::{AcceptedOrders, Clock, CommandLog, EventReader, Ids, PortError, StockGate};
 use metrics::Counter;
 use tokio_util::task::TaskTracker;
@@ -159,16 +159,17 @@ impl Intake {
     }
 
     /// As [`Intake::place_order`], in a task that outlives its caller: a buyer who hangs up between
-    /// the take and the append must not cost a unit.
+    /// the take and the append must not cost a unit. `order` is [`OrderRequest::order_id`], which
+    /// the caller had for [`Intake::known_refusal`].
     ///
     /// # Errors
     /// [`PlaceRefusal`].
     pub async fn place_order_tracked(
         self: &Arc<Self>,
         tracker: &TaskTracker,
+        order: OrderId,
         request: OrderRequest,
     ) -> Result<Placed, PlaceRefusal> {
-        let order = request.order_id();
         let intake = Arc::clone(self);
         let task = tracker.spawn(async move { intake.place_named(order, request).await });
         task.await.unwrap_or(Err(PlaceRefusal::OutcomeUnknown { order }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::Timestamp;
 use domain::admission::Admission;
 use domain::command::{Command, CommandRecord};
-use domain::ids::{CommandId, OrderId, SellerId, SpotlightId, ViewerId};
+use domain::ids::{CommandId, OrderId, SellerId, SpotlightId};
 use domain::line::Lines;
 use domain::order::OrderCommand;
 use domain::ports::{AppendError, Entry, GateOffer, Take, TakeOutcome};
@@ -36,11 +36,11 @@ impl Intake {
     /// [`PlaceRefusal`].
     pub async fn place_order(&self, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
         let what = (request.spotlight, request.offer_version, &request.lines);
-        let known = self.known_refusal(&request.seller, &request.viewer, &request.key, what);
-        if let Some(refusal) = known {
+        let order = request.order_id();
+        if let Some(refusal) = self.known_refusal(order, &request.seller, what) {
             return Err(refusal);
         }
-        self.place_named(request.order_id(), request).await
+        self.place_named(order, request).await
     }
 
     /// Places the order that the request's key names.
@@ -97,15 +97,13 @@ impl Intake {
     /// while the log is down, which is said before anything of the stock.
     pub fn known_refusal(
         &self,
+        order: OrderId,
         seller: &SellerId,
-        viewer: &ViewerId,
-        key: &str,
         (spotlight, offer_version, lines): (SpotlightId, u32, &Lines),
     ) -> Option<PlaceRefusal> {
         if self.ports.log.is_down() {
             return None;
         }
-        let order = OrderId::derive(seller, viewer, spotlight, key);
         let asked = Asked { order, seller, spotlight, offer_version, lines };
         let refusal = self.verdicts.refusal(asked, self.ports.clock.now())?;
         self.verdicts.count(&refusal);
