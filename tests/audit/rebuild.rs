@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use commands::clock::SystemClock;
 use commands::store::{StoreOptions, open_audit};
@@ -17,6 +18,7 @@ use sqlx::Executor;
 use super::program::replay;
 use super::show::{Base, Rows, show};
 use crate::support::events::Story;
+use crate::support::eventually;
 
 /// Orders of the long story.
 const ORDERS: u32 = 300;
@@ -223,4 +225,43 @@ async fn what_another_fold_has_written_is_built_anew() {
         assert_eq!(models.board.checkpoint().await.expect("reads"), story.head());
         models.board.apply(story.log()).await.expect("is ours again");
     }
+}
+
+/// Waits until a statement of this database runs or waits.
+async fn until_it_runs(pool: &sqlx::PgPool, like: &str) {
+    eventually("the statement runs", Duration::from_mins(1), async || {
+        let running: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE $1",
+        )
+        .bind(like)
+        .fetch_one(pool)
+        .await
+        .expect("counts");
+        (running > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_gives_way_to_a_reader_and_asks_again() {
+    let story = long_story();
+    let base = Base::postgres(&Rows::of(story.log())).await;
+    follow(&base.url).await;
+    let reader = reader_of(&base.url).await;
+    let options = BuildOptions::new(Arc::new(SystemClock));
+    let tables = rebuild::open(&base.url, Model::SalesBoard).await.expect("opens");
+    build(tables.as_ref(), &reader, &options, &mut |_, _| {}).await.expect("builds");
+    let pool = sqlx::PgPool::connect(&base.url).await.expect("connects");
+    // one that reads the tables in the other order, and longer than an attempt waits
+    let mut reading = pool.begin().await.expect("begins");
+    reading.execute("SELECT FROM board_broadcasts").await.expect("reads");
+    let swapping = tokio::task::spawn(async move { swap(tables.as_ref(), &reader).await });
+    until_it_runs(&pool, "%pg_sleep%").await;
+    until_it_runs(&pool, "LOCK TABLE%").await;
+    // waits for the lock that waits for it
+    let second = reading.execute("SELECT FROM board_spotlights").await;
+    drop(reading);
+    let swapped = swapping.await.expect("ends").expect("swaps");
+    assert_eq!(swapped.position, story.head(), "{second:?}");
 }

@@ -37,11 +37,8 @@ const ORDER_BOOK: [Table; 1] = [Table {
     ],
 }];
 
+/// In the order in which statements over both name them, which is the order of their locks.
 const SALES_BOARD: [Table; 2] = [
-    Table {
-        name: "board_broadcasts",
-        columns: &["id", "seller", "status", "created_us", "ended_us", "view"],
-    },
     Table {
         name: "board_spotlights",
         columns: &[
@@ -54,6 +51,10 @@ const SALES_BOARD: [Table; 2] = [
             "view",
             "totals",
         ],
+    },
+    Table {
+        name: "board_broadcasts",
+        columns: &["id", "seller", "status", "created_us", "ended_us", "view"],
     },
 ];
 
