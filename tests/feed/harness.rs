@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::support::required;
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct RandomIds;
 

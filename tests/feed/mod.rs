@@ -5,6 +5,7 @@ mod bus;
 mod calls;
 mod client;
 mod conformance;
+mod contract;
 mod fallback;
 mod fold;
 mod harness;

@@ -5,7 +5,7 @@ mod calls;
 mod channels;
 mod chat;
 mod codec;
-mod codes;
+pub(crate) mod codes;
 mod connection;
 mod doors;
 #[cfg(feature = "echo")]
@@ -29,7 +29,7 @@ mod refusal;
 mod refused;
 mod room;
 mod rules;
-mod schema;
+pub(crate) mod schema;
 mod session;
 mod shard;
 mod socket;

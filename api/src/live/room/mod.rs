@@ -11,13 +11,13 @@ use domain::ids::{BroadcastId, SellerId};
 use domain::ports::{Audience, FeedMessage, FeedPosition, Snapshot};
 use parking_lot::Mutex;
 use projections::viewer_feed::shape::live_channel;
-use projections::viewer_feed::{add_patch, merge_patch};
+use projections::viewer_feed::{VIEWER_COUNT, add_patch, merge_patch};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::chat::Chat;
 use super::codec::Frame;
-use super::likes::Likes;
+use super::likes::{LIKE_COUNT, Likes};
 use super::limits::ROOM_PATCHES_MAX;
 use super::metrics;
 use super::outbox::Outbox;
@@ -29,6 +29,8 @@ use super::watchers::Watchers;
 
 /// The member of the state that a snapshot gets anew.
 const SERVER_TIME: &str = "server_time";
+/// The member of the state that has the offers.
+const SPOTLIGHTS: &str = "spotlights";
 
 /// What a watcher is to be sent.
 pub enum Catch {
@@ -329,6 +331,10 @@ fn snapshot(state: &mut State, now: Timestamp) -> Bytes {
     let body = body.get_or_insert_with(|| {
         let mut members = document.as_object().cloned().unwrap_or_else(Map::new);
         members.remove(SERVER_TIME);
+        members.entry(SPOTLIGHTS).or_insert_with(|| json!({}));
+        for count in [VIEWER_COUNT, LIKE_COUNT] {
+            members.entry(count).or_insert_with(|| json!(0));
+        }
         Value::Object(members).to_string().into()
     });
     let open = body.strip_suffix('}').unwrap_or_default();
