@@ -86,7 +86,7 @@ impl Harness {
             memory.lose();
         }
         if let Some((url, prefix)) = &self.redis {
-            let keys = ["meta", "state", "log", "nodes"]
+            let keys = ["meta", "state", "log", "nodes", "viewers"]
                 .map(|part| format!("{prefix}:feed:{{{channel}}}:{part}"));
             let delete = redis::cmd("DEL").arg(&keys[..]).to_owned();
             let _: i64 = if url.contains(',') {

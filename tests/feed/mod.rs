@@ -17,3 +17,4 @@ mod role;
 mod sdk;
 mod sockets;
 mod stage;
+mod totals;

@@ -7,6 +7,7 @@ mod chat;
 mod codec;
 pub(crate) mod codes;
 mod connection;
+mod crowd;
 mod doors;
 #[cfg(feature = "echo")]
 pub mod echo;
@@ -35,6 +36,7 @@ mod shard;
 mod socket;
 mod times;
 mod token;
+mod totals;
 mod unsent;
 mod upgrade;
 mod viewers;
@@ -49,7 +51,7 @@ use axum::Router;
 use axum::routing::any;
 use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, RoomBook, SalesBoard};
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -102,6 +104,8 @@ pub struct LiveParts {
     pub trusted_proxies: Vec<IpNet>,
     /// Orders, also those that the log has not decided.
     pub lookup: OrderLookup,
+    /// What rooms came to.
+    pub rooms: Arc<dyn RoomBook>,
     /// What was said.
     pub chat_log: Arc<dyn ChatLog>,
     /// How long what was said is kept.
@@ -145,6 +149,7 @@ impl LiveState {
         let hub = Hub::new(
             parts.bus.clone(),
             parts.board,
+            parts.rooms,
             parts.clock.clone(),
             parts.lookup.reader.clone(),
             (parts.limits, parts.node.clone()),
