@@ -5,8 +5,8 @@ use std::sync::Arc;
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, SalesBoard, StockGate,
-    WebhookBook,
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, RoomBook, SalesBoard,
+    StockGate, WebhookBook,
 };
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +33,8 @@ pub struct App {
     pub accepted: Arc<dyn AcceptedOrders>,
     /// What was said in chats.
     pub chat_log: Arc<dyn ChatLog>,
+    /// What rooms came to.
+    pub room_book: Arc<dyn RoomBook>,
     /// Endpoints of webhooks and what was sent to them.
     pub webhooks: Arc<dyn WebhookBook>,
     /// Where webhooks may go.

@@ -8,6 +8,7 @@ pub mod order_book;
 pub mod read_model;
 pub mod rebuild;
 pub mod replay;
+pub mod room_book;
 pub mod sales_board;
 pub mod stock_counter;
 pub mod viewer_feed;

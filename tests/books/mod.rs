@@ -9,6 +9,7 @@ mod orders;
 mod orders_edges;
 mod orders_lists;
 mod orders_states;
+mod rooms;
 mod runner;
 mod setup;
 

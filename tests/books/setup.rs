@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use domain::envelope::Recorded;
-use domain::ports::{ChatLog, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, OrderBook, RoomBook, SalesBoard};
 use projections::chat_log::MemoryChatLog;
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
 use projections::read_model::{open, open_sqlite};
+use projections::room_book::MemoryRoomBook;
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
@@ -27,6 +28,7 @@ pub struct Books {
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
     pub chat: Arc<dyn ChatLog>,
+    pub rooms: Arc<dyn RoomBook>,
     pub rows: Rows,
     /// The address of the database that holds the rows, if one does.
     pub database: Option<String>,
@@ -42,6 +44,7 @@ impl Books {
             board: board.clone(),
             other_board: board,
             chat: Arc::new(MemoryChatLog::default()),
+            rooms: Arc::new(MemoryRoomBook::default()),
             rows: Rows::Memory,
             database: None,
         }
@@ -59,6 +62,7 @@ impl Books {
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
             chat: other.chat,
+            rooms: other.rooms,
             rows: Rows::Sqlite(pool, folder),
             database: Some(url),
         }
@@ -75,6 +79,7 @@ impl Books {
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
             chat: other.chat,
+            rooms: other.rooms,
             rows: Rows::Postgres(pool),
             database: Some(url),
         }

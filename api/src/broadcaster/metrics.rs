@@ -31,7 +31,8 @@ pub async fn read(
     let totals = app.sales_board.totals(id).await?;
     let totals = totals.ok_or_else(|| Problem::not_found("broadcast"))?;
     let stock = stock(&app, id).await?;
-    Ok(Json(MetricsBody::new(&view, &totals, &stock, app.clock.now())))
+    let room = app.room_book.totals(id).await?;
+    Ok(Json(MetricsBody::new(&view, (&totals, &stock, room), app.clock.now())))
 }
 
 /// The stock of all spotlights of a broadcast together, as the log knows it.

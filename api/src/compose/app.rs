@@ -87,6 +87,7 @@ impl Around<'_> {
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
             chat_log: Arc::clone(&parts.chat),
+            room_book: Arc::new(Bounded(Arc::clone(&parts.rooms))),
             webhooks: Arc::clone(&parts.webhooks),
             webhook_rule: AddressRule { allow_private: self.config.webhooks.allow_private },
             webhook_key: SecretKey::new(self.secrets.installation.expose_secret()),
@@ -128,6 +129,7 @@ impl Around<'_> {
                 accepted: Arc::clone(&parts.accepted),
                 reader: Arc::new(Bounded(Arc::clone(&parts.reader))),
             },
+            rooms: Arc::new(Bounded(Arc::clone(&parts.rooms))),
             chat_log: Arc::clone(&parts.chat),
             chat_kept: TimeDelta::days(self.config.chat.retention_days.into()),
             // one process, one word: a restarted node with the same name counts anew

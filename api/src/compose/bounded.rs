@@ -11,8 +11,8 @@ use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
 use domain::ids::{BroadcastId, CommandId, OrderId, SellerId, SpotlightId, StreamKey};
 use domain::ports::{
-    EventReader, OrderBook, OrderQuery, Page, PortError, RowReader, SalesBoard, SalesTotals,
-    StoredOutcome,
+    EventReader, OrderBook, OrderQuery, Page, PortError, RoomBook, RoomTotals, RowReader,
+    SalesBoard, SalesTotals, StoredOutcome,
 };
 use domain::row::StoredRow;
 use domain::seal::{KeyRecord, Seal, SealedBlock};
@@ -35,6 +35,18 @@ async fn in_time<T>(
 const ORDERS: &str = "the order book";
 const BOARD: &str = "the sales board";
 const EVENTS: &str = "the event store";
+const ROOMS: &str = "the room book";
+
+#[async_trait]
+impl RoomBook for Bounded<dyn RoomBook> {
+    async fn totals(&self, broadcast: BroadcastId) -> Result<RoomTotals, PortError> {
+        in_time(ROOMS, self.0.totals(broadcast)).await
+    }
+
+    async fn keep(&self, broadcast: BroadcastId, totals: RoomTotals) -> Result<(), PortError> {
+        in_time(ROOMS, self.0.keep(broadcast, totals)).await
+    }
+}
 
 #[async_trait]
 impl OrderBook for Bounded<dyn OrderBook> {

@@ -91,6 +91,7 @@ pub(super) async fn parts(
         orders: models.orders,
         board: models.board,
         chat: models.chat,
+        rooms: models.rooms,
         bus: Arc::new(bus),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Kafka(kafka(config, urls, &topics)?),

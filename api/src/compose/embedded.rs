@@ -72,6 +72,7 @@ pub(super) async fn parts(
         orders: models.orders,
         board: models.board,
         chat: models.chat,
+        rooms: models.rooms,
         bus: Arc::new(MemoryFeedBus::new(clock, ids)),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Memory(log),

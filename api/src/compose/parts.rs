@@ -6,8 +6,8 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, ParkedBook, PortError, RowReader, SalesBoard, StockGate,
-    WebhookBook,
+    EventStore, FeedBus, OrderBook, ParkedBook, PortError, RoomBook, RowReader, SalesBoard,
+    StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
 
@@ -27,6 +27,7 @@ pub(super) struct Parts {
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub chat: Arc<dyn ChatLog>,
+    pub rooms: Arc<dyn RoomBook>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,
     pub parked: Arc<dyn ParkedBook>,

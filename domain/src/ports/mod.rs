@@ -13,6 +13,7 @@ mod feed_bus;
 mod order_book;
 mod parked_book;
 mod payment_gateway;
+mod room_book;
 mod row_reader;
 mod sales_board;
 mod stock_gate;
@@ -28,11 +29,13 @@ pub use event_store::{
     StoreError, StoredOutcome,
 };
 pub use feed_bus::{
-    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot,
+    Attendance, Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Report,
+    Snapshot,
 };
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use parked_book::{ParkedAction, ParkedBook, ParkedVerb};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
+pub use room_book::{RoomBook, RoomTotals};
 pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{

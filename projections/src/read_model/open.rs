@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{ChatLog, OrderBook, PortError, SalesBoard, WebhookBook};
+use domain::ports::{ChatLog, OrderBook, PortError, RoomBook, SalesBoard, WebhookBook};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -11,6 +11,7 @@ use super::checkpoint::unreachable_as;
 use super::sqlite;
 use crate::chat_log::{PostgresChatLog, SqliteChatLog};
 use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
+use crate::room_book::{PostgresRoomBook, SqliteRoomBook};
 use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
 use crate::webhooks::{PostgresWebhookBook, SqliteWebhookBook};
 
@@ -28,6 +29,8 @@ pub struct ReadModels {
     pub board: Arc<dyn SalesBoard>,
     /// What was said in chats; no read model, beside them in the database.
     pub chat: Arc<dyn ChatLog>,
+    /// What rooms came to; no read model either.
+    pub rooms: Arc<dyn RoomBook>,
     /// Endpoints of webhooks and what is sent to them.
     pub webhooks: Arc<dyn WebhookBook>,
 }
@@ -44,6 +47,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
                 orders: Arc::new(SqliteOrderBook::new(pool.clone())),
                 board: Arc::new(SqliteSalesBoard::new(pool.clone())),
                 chat: Arc::new(SqliteChatLog::new(pool.clone())),
+                rooms: Arc::new(SqliteRoomBook::new(pool.clone())),
                 webhooks: Arc::new(SqliteWebhookBook::new(pool)),
             })
         }
@@ -53,6 +57,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
                 board: Arc::new(PostgresSalesBoard::new(pool.clone())),
                 chat: Arc::new(PostgresChatLog::new(pool.clone())),
+                rooms: Arc::new(PostgresRoomBook::new(pool.clone())),
                 webhooks: Arc::new(PostgresWebhookBook::new(pool)),
             })
         }

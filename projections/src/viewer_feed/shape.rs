@@ -75,9 +75,8 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
         .skus
         .iter()
         .map(|terms| {
-            let mut sku = json!({"sku": terms.sku});
+            let mut sku = json!({"sku": terms.sku, "live_price": offer.unit_price(&terms.sku)});
             put(&mut sku, "name", terms.name.as_ref());
-            put(&mut sku, "live_price", offer.sku_prices.get(&terms.sku));
             sku
         })
         .collect();
