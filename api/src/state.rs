@@ -8,6 +8,7 @@ use domain::ports::{
     AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, SalesBoard, StockGate,
     WebhookBook,
 };
+use projections::unmet_demand::UnmetDemand;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
@@ -27,6 +28,8 @@ pub struct App {
     pub order_book: Arc<dyn OrderBook>,
     /// Broadcasts and spotlights, as the log knows them.
     pub sales_board: Arc<dyn SalesBoard>,
+    /// What was asked for and refused.
+    pub demand: UnmetDemand,
     /// The live stock.
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.

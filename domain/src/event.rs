@@ -39,6 +39,7 @@ pub const EVENT_TYPES: &[(StreamKind, &str, &str)] = &[
     (StreamKind::Spotlight, "GateReopened", "1"),
     (StreamKind::Spotlight, "AdmissionVoided", "1"),
     (StreamKind::Spotlight, "SpotlightClosed", "1"),
+    (StreamKind::Spotlight, "DemandObserved", "1"),
     (StreamKind::Reservation, "StockReserved", "1"),
     (StreamKind::Reservation, "ReservationConfirmed", "1"),
     (StreamKind::Reservation, "ReservationReleased", "1"),

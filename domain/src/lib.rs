@@ -10,6 +10,7 @@ pub mod broadcast;
 pub mod cloudevents;
 pub mod command;
 pub mod decision;
+pub mod demand;
 pub mod desk;
 pub mod envelope;
 pub mod event;

@@ -32,6 +32,7 @@ pub async fn follow(url: &str) -> read_model::ReadModels {
     let log = reader.read(Position::START, 1_000_000).await.expect("reads");
     models.orders.apply(&log).await.expect("applies");
     models.board.apply(&log).await.expect("applies");
+    models.demand.apply(&log).await.expect("applies");
     models
 }
 
@@ -154,9 +155,9 @@ async fn an_interrupted_build_goes_on_where_it_was() {
 /// Applies the log to the live read models in small steps, as a server does.
 async fn serve(url: String, log: Arc<Vec<domain::envelope::Recorded>>, done: Arc<AtomicBool>) {
     let models = read_model::open(&url).await.expect("opens");
-    let (mut orders, mut board) = (Position::START, Position::START);
+    let (mut orders, mut board, mut demand) = (Position::START, Position::START, Position::START);
     let end = log.last().expect("is not empty").position;
-    while orders < end || board < end {
+    while orders < end || board < end || demand < end {
         let after = |at: Position| {
             let from = usize::try_from(at.0).expect("fits");
             &log[from..(from + 3).min(log.len())]
@@ -166,6 +167,9 @@ async fn serve(url: String, log: Arc<Vec<domain::envelope::Recorded>>, done: Arc
         }
         if let Ok(at) = models.board.apply(after(board)).await {
             board = at;
+        }
+        if let Ok(at) = models.demand.apply(after(demand)).await {
+            demand = at;
         }
     }
     done.store(true, Ordering::Release);

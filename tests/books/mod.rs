@@ -4,6 +4,7 @@
 mod board;
 mod board_due;
 mod chat_log;
+mod demand;
 mod fold;
 mod orders;
 mod orders_edges;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use domain::envelope::Recorded;
 use domain::ports::{ChatLog, OrderBook, SalesBoard};
 use projections::chat_log::MemoryChatLog;
+use projections::key_table::MemoryTable;
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
 use projections::read_model::{open, open_sqlite};
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
+use projections::unmet_demand::UnmetDemand;
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
 
@@ -26,6 +28,7 @@ pub struct Books {
     pub other_orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
     pub chat: Arc<dyn ChatLog>,
     pub rows: Rows,
     /// The address of the database that holds the rows, if one does.
@@ -41,6 +44,7 @@ impl Books {
             other_orders: orders,
             board: board.clone(),
             other_board: board,
+            demand: Arc::new(MemoryTable::default()),
             chat: Arc::new(MemoryChatLog::default()),
             rows: Rows::Memory,
             database: None,
@@ -58,6 +62,7 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
             chat: other.chat,
             rows: Rows::Sqlite(pool, folder),
             database: Some(url),
@@ -74,6 +79,7 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
             chat: other.chat,
             rows: Rows::Postgres(pool),
             database: Some(url),

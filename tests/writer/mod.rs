@@ -2,6 +2,7 @@
 //! something may be lost.
 
 mod batches;
+mod demand;
 mod gateway;
 mod hosts;
 mod orders;

@@ -33,6 +33,7 @@ pub(super) struct Models {
     pub orders: ReadModel,
     pub board: ReadModel,
     pub webhooks: ReadModel,
+    pub demand: ReadModel,
     pub clock: Arc<dyn Clock>,
 }
 

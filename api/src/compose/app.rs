@@ -84,6 +84,7 @@ impl Around<'_> {
             intake: Arc::new(Intake::new(intake, self.node, receipts)),
             order_book: Arc::new(Bounded(Arc::clone(&parts.orders))),
             sales_board: Arc::new(Bounded(Arc::clone(&parts.board))),
+            demand: Arc::new(Bounded(Arc::clone(&parts.demand))),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
             chat_log: Arc::clone(&parts.chat),

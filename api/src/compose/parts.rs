@@ -10,6 +10,7 @@ use domain::ports::{
     WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
+use projections::unmet_demand::UnmetDemand;
 
 use super::adapters::Models;
 
@@ -26,6 +27,7 @@ pub(super) struct Parts {
     pub accepted: Arc<dyn AcceptedOrders>,
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
     pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,

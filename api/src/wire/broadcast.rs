@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::MoneyBody;
+use super::demand::UnmetDemandBody;
 use super::order::name_of;
 
 /// One live show.
@@ -113,6 +114,8 @@ pub struct MetricsBody {
     pub average_order: Option<MoneyBody>,
     /// Orders accepted and then failed for stock; 0 unless Redis lost data.
     pub guard_failures: u64,
+    /// What was asked for and refused because it was sold out.
+    pub unmet_demand: UnmetDemandBody,
 }
 
 impl MetricsBody {
@@ -121,6 +124,7 @@ impl MetricsBody {
         view: &BroadcastView,
         totals: &SalesTotals,
         stock: &Inventory,
+        unmet_demand: UnmetDemandBody,
         now: DateTime<Utc>,
     ) -> Self {
         let ended = totals.confirmed + totals.failed + totals.cancelled;
@@ -150,6 +154,7 @@ impl MetricsBody {
             average_order: average
                 .map(|minor| MoneyBody { minor, currency: totals.revenue.currency.to_string() }),
             guard_failures: totals.failed_for_stock,
+            unmet_demand,
         }
     }
 }

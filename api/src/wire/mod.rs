@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod chat;
+mod demand;
 mod order;
 mod order_row;
 pub mod requests;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use broadcast::{BroadcastBody, BroadcastList, JoinBody, MetricsBody};
 pub use chat::{ChatBody, ChatLine, PinnedBody};
+pub use demand::{RefusedBody, UnmetDemandBody};
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
 pub use order_row::OrderRow;
 pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};

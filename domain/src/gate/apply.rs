@@ -80,7 +80,8 @@ impl GateState {
             // the pause of the same decision says what the gate does
             SpotlightEvent::SpotlightScheduled { .. }
             | SpotlightEvent::OfferWithdrawn { .. }
-            | SpotlightEvent::WithdrawalProgressed { .. } => {}
+            | SpotlightEvent::WithdrawalProgressed { .. }
+            | SpotlightEvent::DemandObserved { .. } => {}
             SpotlightEvent::SpotlightOpened { .. } | SpotlightEvent::SpotlightResumed { .. } => {
                 self.status = SpotlightStatus::Open;
             }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Cause, SpotlightTerms};
 use super::withdrawal::{Settle, Withdrawal};
+use crate::Timestamp;
 use crate::admission::Admission;
+use crate::demand::Observed;
 use crate::ids::Sku;
 use crate::money::Money;
 
@@ -91,6 +93,15 @@ pub enum SpotlightCommand {
     ReportWithdrawal {
         /// How far.
         withdrawal: Withdrawal,
+    },
+    /// Write down what one node refused in one second.
+    ObserveDemand {
+        /// Which second.
+        second: Timestamp,
+        /// Which node.
+        node: String,
+        /// What, each SKU once.
+        observed: Vec<Observed>,
     },
     /// Rebuild the gate under the epoch after `expected`; a repeat with an old epoch does nothing.
     ReopenGate {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::withdrawal::{Settle, Withdrawal};
 use crate::Timestamp;
+use crate::demand::Observed;
 use crate::ids::{BroadcastId, OrderId, SellerId, Sku, SpotlightId};
 use crate::offer::{Offer, Product, SkuTerms};
 use crate::personal::Personal;
@@ -175,6 +176,18 @@ pub enum SpotlightEvent {
         /// Why.
         cause: VoidCause,
     },
+    /// Units were asked for and refused: at most one of each node, SKU and second.
+    DemandObserved {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// In which second, by the node's clock.
+        second: Timestamp,
+        /// The node that refused.
+        node: String,
+        /// What, how often and by whom.
+        #[serde(flatten)]
+        observed: Box<Observed>,
+    },
     /// No order is taken any more.
     SpotlightClosed {
         /// Which spotlight.
@@ -203,6 +216,7 @@ impl SpotlightEvent {
             | Self::WithdrawalProgressed { spotlight_id, .. }
             | Self::GateReopened { spotlight_id, .. }
             | Self::AdmissionVoided { spotlight_id, .. }
+            | Self::DemandObserved { spotlight_id, .. }
             | Self::SpotlightClosed { spotlight_id, .. } => *spotlight_id,
         }
     }
@@ -222,6 +236,7 @@ impl DomainEvent for SpotlightEvent {
             Self::GateReopened { .. } => "GateReopened",
             Self::AdmissionVoided { .. } => "AdmissionVoided",
             Self::SpotlightClosed { .. } => "SpotlightClosed",
+            Self::DemandObserved { .. } => "DemandObserved",
         }
         .to_owned()
     }

@@ -17,8 +17,10 @@ pub use error::SpotlightError;
 pub use event::{Cause, SpotlightEvent, SpotlightTerms, VoidCause};
 pub use withdrawal::{Settle, Withdrawal};
 
+use crate::Timestamp;
 use crate::command::Context;
-use crate::ids::Sku;
+use crate::demand::Observed;
+use crate::ids::{Sku, SpotlightId};
 use crate::ledger::Ledger;
 use crate::limits::SKU_UNITS_MAX;
 use crate::money::Money;
@@ -155,6 +157,9 @@ impl Spotlight {
             SpotlightCommand::ReportWithdrawal { withdrawal } => {
                 Ok(self.report(spotlight_id, *withdrawal))
             }
+            SpotlightCommand::ObserveDemand { second, node, observed } => {
+                Ok(self.observe(spotlight_id, *second, node, observed))
+            }
             SpotlightCommand::ReopenGate { expected } if *expected == self.epoch => {
                 let epoch = self.epoch.saturating_add(1);
                 Ok(vec![SpotlightEvent::GateReopened { spotlight_id, epoch }])
@@ -163,6 +168,25 @@ impl Spotlight {
                 Ok(vec![])
             }
         }
+    }
+
+    /// What was refused of the SKUs that there are; also after the end, because it is told late.
+    fn observe(
+        &self,
+        spotlight_id: SpotlightId,
+        second: Timestamp,
+        node: &str,
+        observed: &[Observed],
+    ) -> Vec<SpotlightEvent> {
+        let skus = self.terms.as_deref().map_or(&[][..], |terms| &terms.skus);
+        let known = |sku: &Sku| skus.iter().any(|terms| terms.sku == *sku);
+        let event = |observed: &Observed| SpotlightEvent::DemandObserved {
+            spotlight_id,
+            second,
+            node: node.to_owned(),
+            observed: Box::new(observed.clone()),
+        };
+        observed.iter().filter(|observed| known(&observed.sku)).map(event).collect()
     }
 
     fn schedule(
@@ -248,7 +272,9 @@ impl Spotlight {
                 self.withdrawal = Some(*withdrawal);
             }
             SpotlightEvent::GateReopened { epoch, .. } => self.epoch = *epoch,
-            SpotlightEvent::StockAdjusted { .. } | SpotlightEvent::AdmissionVoided { .. } => {}
+            SpotlightEvent::StockAdjusted { .. }
+            | SpotlightEvent::AdmissionVoided { .. }
+            | SpotlightEvent::DemandObserved { .. } => {}
         }
     }
 }

@@ -10,8 +10,10 @@ use sqlx::postgres::PgPoolOptions;
 use super::checkpoint::unreachable_as;
 use super::sqlite;
 use crate::chat_log::{PostgresChatLog, SqliteChatLog};
+use crate::key_table::{PostgresTable, SqliteTable};
 use crate::order_book::{PostgresOrderBook, SqliteOrderBook};
 use crate::sales_board::{PostgresSalesBoard, SqliteSalesBoard};
+use crate::unmet_demand::UnmetDemand;
 use crate::webhooks::{PostgresWebhookBook, SqliteWebhookBook};
 
 /// Connections of one process's read models to a server.
@@ -26,6 +28,8 @@ pub struct ReadModels {
     pub orders: Arc<dyn OrderBook>,
     /// Broadcasts, spotlights and what they sold.
     pub board: Arc<dyn SalesBoard>,
+    /// What was asked for and refused.
+    pub demand: UnmetDemand,
     /// What was said in chats; no read model, beside them in the database.
     pub chat: Arc<dyn ChatLog>,
     /// Endpoints of webhooks and what is sent to them.
@@ -43,6 +47,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             Ok(ReadModels {
                 orders: Arc::new(SqliteOrderBook::new(pool.clone())),
                 board: Arc::new(SqliteSalesBoard::new(pool.clone())),
+                demand: Arc::new(SqliteTable::new(pool.clone())),
                 chat: Arc::new(SqliteChatLog::new(pool.clone())),
                 webhooks: Arc::new(SqliteWebhookBook::new(pool)),
             })
@@ -52,6 +57,7 @@ pub async fn open(database: &str) -> Result<ReadModels, PortError> {
             Ok(ReadModels {
                 orders: Arc::new(PostgresOrderBook::new(pool.clone())),
                 board: Arc::new(PostgresSalesBoard::new(pool.clone())),
+                demand: Arc::new(PostgresTable::new(pool.clone())),
                 chat: Arc::new(PostgresChatLog::new(pool.clone())),
                 webhooks: Arc::new(PostgresWebhookBook::new(pool)),
             })

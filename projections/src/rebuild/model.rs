@@ -1,7 +1,8 @@
 //! Which read models there are, and their tables.
 
 use crate::read_model::Identity;
-use crate::{order_book, sales_board};
+use crate::unmet_demand::DemandFold;
+use crate::{key_table, order_book, sales_board, unmet_demand};
 
 /// A read model in tables, which can be built aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub enum Model {
     OrderBook,
     /// Broadcasts, spotlights and what they sold.
     SalesBoard,
+    /// What was asked for and refused.
+    UnmetDemand,
 }
 
 /// A table and its columns, the key first.
@@ -57,15 +60,19 @@ const SALES_BOARD: [Table; 2] = [
     },
 ];
 
+const UNMET_DEMAND: [Table; 1] =
+    [Table { name: unmet_demand::NAME, columns: &["id", "spotlight", "place", "view"] }];
+
 impl Model {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::OrderBook, Self::SalesBoard];
+    pub const ALL: [Self; 3] = [Self::OrderBook, Self::SalesBoard, Self::UnmetDemand];
 
     /// Its name in commands, checkpoints and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OrderBook => order_book::NAME,
             Self::SalesBoard => sales_board::NAME,
+            Self::UnmetDemand => unmet_demand::NAME,
         }
     }
 
@@ -73,6 +80,7 @@ impl Model {
         match self {
             Self::OrderBook => order_book::identity(),
             Self::SalesBoard => sales_board::identity(),
+            Self::UnmetDemand => key_table::identity::<DemandFold>(),
         }
     }
 
@@ -81,6 +89,7 @@ impl Model {
         match self {
             Self::OrderBook => &ORDER_BOOK,
             Self::SalesBoard => &SALES_BOARD,
+            Self::UnmetDemand => &UNMET_DEMAND,
         }
     }
 }

@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
+use crate::key_table::PostgresTable;
 use crate::order_book::PostgresOrderBook;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::PostgresSalesBoard;
+use crate::unmet_demand::DemandFold;
 
 /// How long a change of tables waits for readers of them; others wait behind it meanwhile.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
@@ -49,6 +51,10 @@ impl PostgresTables {
             }
             Model::SalesBoard => {
                 PostgresSalesBoard::in_slot(pool, slot).apply_in(transaction, events).await
+            }
+            Model::UnmetDemand => {
+                let table = PostgresTable::<DemandFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
             }
         }
     }

@@ -161,7 +161,8 @@ fn changed(mut view: SpotlightView, event: &SpotlightEvent) -> SpotlightView {
         SpotlightEvent::SpotlightScheduled { .. }
         | SpotlightEvent::StockAdjusted { .. }
         | SpotlightEvent::GateReopened { .. }
-        | SpotlightEvent::AdmissionVoided { .. } => {}
+        | SpotlightEvent::AdmissionVoided { .. }
+        | SpotlightEvent::DemandObserved { .. } => {}
     }
     view
 }

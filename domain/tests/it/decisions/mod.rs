@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod chat;
+mod demand;
 mod ending;
 mod late;
 mod payment;

@@ -95,9 +95,9 @@ fn spotlight(event: &SpotlightEvent, recorded: &Recorded) -> Result<Vec<String>,
             let entry = gate_entry.map_or_else(String::new, |entry| entry.to_string());
             vec!["J".to_owned(), sku.to_string(), delta.to_string(), entry]
         }
-        SpotlightEvent::OfferWithdrawn { .. } | SpotlightEvent::WithdrawalProgressed { .. } => {
-            vec!["-".to_owned()]
-        }
+        SpotlightEvent::OfferWithdrawn { .. }
+        | SpotlightEvent::WithdrawalProgressed { .. }
+        | SpotlightEvent::DemandObserved { .. } => vec!["-".to_owned()],
         SpotlightEvent::GateReopened { epoch, .. } => vec!["G".to_owned(), epoch.to_string()],
         SpotlightEvent::AdmissionVoided { entry, epoch, admission_no, .. } => {
             vec!["A".to_owned(), entry.to_string(), epoch.to_string(), admission_no.to_string()]
