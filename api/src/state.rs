@@ -9,6 +9,7 @@ use domain::ports::{
     WebhookBook,
 };
 use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
@@ -30,6 +31,10 @@ pub struct App {
     pub sales_board: Arc<dyn SalesBoard>,
     /// What was asked for and refused.
     pub demand: UnmetDemand,
+    /// Who waits for what is sold out.
+    pub waitlist: WaitlistBook,
+    /// This process's name, as it stands in what it accepts.
+    pub node: String,
     /// The live stock.
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.

@@ -37,6 +37,7 @@ pub mod seal;
 pub mod spotlight;
 pub mod upcast;
 pub mod views;
+pub mod waitlist;
 
 /// A point in time, always UTC.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

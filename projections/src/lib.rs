@@ -13,4 +13,5 @@ pub mod sales_board;
 pub mod stock_counter;
 pub mod unmet_demand;
 pub mod viewer_feed;
+pub mod waitlist;
 pub mod webhooks;

@@ -12,6 +12,7 @@ mod orders_lists;
 mod orders_states;
 mod runner;
 mod setup;
+mod waitlist;
 
 /// One test per adapter of each function of a suite, which takes fresh read models.
 macro_rules! on_every_adapter {

@@ -10,6 +10,7 @@ use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBoo
 use projections::read_model::{open, open_sqlite};
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
 use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
 
@@ -29,6 +30,7 @@ pub struct Books {
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
     pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
     pub rows: Rows,
     /// The address of the database that holds the rows, if one does.
@@ -45,6 +47,7 @@ impl Books {
             board: board.clone(),
             other_board: board,
             demand: Arc::new(MemoryTable::default()),
+            waitlist: Arc::new(MemoryTable::default()),
             chat: Arc::new(MemoryChatLog::default()),
             rows: Rows::Memory,
             database: None,
@@ -63,6 +66,7 @@ impl Books {
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
             demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
             rows: Rows::Sqlite(pool, folder),
             database: Some(url),
@@ -80,6 +84,7 @@ impl Books {
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
             demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
             rows: Rows::Postgres(pool),
             database: Some(url),

@@ -12,4 +12,5 @@ mod providers;
 mod real;
 mod restarts;
 mod rig;
+mod waitlist;
 mod withdrawals;

@@ -85,6 +85,8 @@ impl Around<'_> {
             order_book: Arc::new(Bounded(Arc::clone(&parts.orders))),
             sales_board: Arc::new(Bounded(Arc::clone(&parts.board))),
             demand: Arc::new(Bounded(Arc::clone(&parts.demand))),
+            waitlist: Arc::new(Bounded(Arc::clone(&parts.waitlist))),
+            node: self.node.to_owned(),
             gate: Arc::clone(&parts.gate),
             accepted: Arc::clone(&parts.accepted),
             chat_log: Arc::clone(&parts.chat),

@@ -80,6 +80,7 @@ pub(super) async fn parts(
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),
             demand: ReadModel::new(Arc::new(Projected(Arc::clone(&models.demand)))),
+            waitlist: ReadModel::new(Arc::new(Projected(Arc::clone(&models.waitlist)))),
             webhooks: ReadModel::new(Arc::new(WebhookFeed::new(
                 Arc::clone(&reader),
                 Arc::clone(&models.board),
@@ -92,6 +93,7 @@ pub(super) async fn parts(
         parked,
         orders: models.orders,
         demand: models.demand,
+        waitlist: models.waitlist,
         board: models.board,
         chat: models.chat,
         bus: Arc::new(bus),

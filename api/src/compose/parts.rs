@@ -11,6 +11,7 @@ use domain::ports::{
 };
 use projections::stock_counter::Rebuilder;
 use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 
 use super::adapters::Models;
 
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,

@@ -259,7 +259,8 @@ impl Roles {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
         let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
         self.spawn_endless("read_models", async move {
-            let all = [&models.orders, &models.board, &models.demand, &models.webhooks];
+            let all =
+                [&models.orders, &models.board, &models.waitlist, &models.demand, &models.webhooks];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
         });
     }

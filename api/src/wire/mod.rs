@@ -7,6 +7,7 @@ mod order;
 mod order_row;
 pub mod requests;
 mod spotlight;
+mod wait;
 
 use domain::money::Money;
 use domain::ports::Page;
@@ -19,6 +20,7 @@ pub use demand::{RefusedBody, UnmetDemandBody};
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
 pub use order_row::OrderRow;
 pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};
+pub use wait::WaitBody;
 
 /// An amount in minor units of its currency (ISO 4217): 19,900 won is
 /// `{"minor": 19900, "currency": "KRW"}`.

@@ -3,6 +3,7 @@
 mod command;
 mod error;
 mod event;
+mod waitlist;
 mod withdraw;
 mod withdrawal;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use command::SpotlightCommand;
 pub use error::SpotlightError;
 pub use event::{Cause, SpotlightEvent, SpotlightTerms, VoidCause};
+pub use waitlist::{Offered, UnitsBySku, Wait, WaitOutcome, Waiting, Waitlist, units_of};
 pub use withdrawal::{Settle, Withdrawal};
 
 use crate::Timestamp;
@@ -59,6 +61,9 @@ pub struct Spotlight {
     pub withdrawal: Option<Withdrawal>,
     /// Whether it waits for a new offer, because its own was withdrawn.
     pub awaits_offer: bool,
+    /// Who waits for what is sold out.
+    #[serde(default)]
+    pub waitlist: Waitlist,
 }
 
 impl Spotlight {
@@ -137,6 +142,7 @@ impl Spotlight {
                     delta: *delta,
                     gate_entry: admission.map(|_| context.command_id.0),
                     refund_of: None,
+                    kept: UnitsBySku::new(),
                     personal: Personal::text(reason.clone()),
                 }])
             }
@@ -157,6 +163,8 @@ impl Spotlight {
             SpotlightCommand::ReportWithdrawal { withdrawal } => {
                 Ok(self.report(spotlight_id, *withdrawal))
             }
+            SpotlightCommand::JoinWaitlist { wait, .. } => self.join(wait, context),
+            SpotlightCommand::LeaveWaitlist { viewer_ref } => self.leave(viewer_ref, context),
             SpotlightCommand::ObserveDemand { second, node, observed } => {
                 Ok(self.observe(spotlight_id, *second, node, observed))
             }
@@ -275,6 +283,11 @@ impl Spotlight {
             SpotlightEvent::StockAdjusted { .. }
             | SpotlightEvent::AdmissionVoided { .. }
             | SpotlightEvent::DemandObserved { .. } => {}
+            SpotlightEvent::WaitlistJoined { .. }
+            | SpotlightEvent::WaitlistOffered { .. }
+            | SpotlightEvent::WaitlistEnded { .. }
+            | SpotlightEvent::UnitsCarried { .. }
+            | SpotlightEvent::UnitsFreed { .. } => self.waitlist.apply(event),
         }
     }
 }

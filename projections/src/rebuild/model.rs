@@ -2,7 +2,8 @@
 
 use crate::read_model::Identity;
 use crate::unmet_demand::DemandFold;
-use crate::{key_table, order_book, sales_board, unmet_demand};
+use crate::waitlist::WaitlistFold;
+use crate::{key_table, order_book, sales_board, unmet_demand, waitlist};
 
 /// A read model in tables, which can be built aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Model {
     SalesBoard,
     /// What was asked for and refused.
     UnmetDemand,
+    /// Who waits.
+    Waitlist,
 }
 
 /// A table and its columns, the key first.
@@ -63,9 +66,13 @@ const SALES_BOARD: [Table; 2] = [
 const UNMET_DEMAND: [Table; 1] =
     [Table { name: unmet_demand::NAME, columns: &["id", "spotlight", "place", "view"] }];
 
+const WAITLIST: [Table; 1] =
+    [Table { name: waitlist::NAME, columns: &["id", "spotlight", "place", "view"] }];
+
 impl Model {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::OrderBook, Self::SalesBoard, Self::UnmetDemand];
+    pub const ALL: [Self; 4] =
+        [Self::OrderBook, Self::SalesBoard, Self::UnmetDemand, Self::Waitlist];
 
     /// Its name in commands, checkpoints and metrics.
     pub const fn name(self) -> &'static str {
@@ -73,6 +80,7 @@ impl Model {
             Self::OrderBook => order_book::NAME,
             Self::SalesBoard => sales_board::NAME,
             Self::UnmetDemand => unmet_demand::NAME,
+            Self::Waitlist => waitlist::NAME,
         }
     }
 
@@ -81,6 +89,7 @@ impl Model {
             Self::OrderBook => order_book::identity(),
             Self::SalesBoard => sales_board::identity(),
             Self::UnmetDemand => key_table::identity::<DemandFold>(),
+            Self::Waitlist => key_table::identity::<WaitlistFold>(),
         }
     }
 
@@ -90,6 +99,7 @@ impl Model {
             Self::OrderBook => &ORDER_BOOK,
             Self::SalesBoard => &SALES_BOARD,
             Self::UnmetDemand => &UNMET_DEMAND,
+            Self::Waitlist => &WAITLIST,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::order_book::SqliteOrderBook;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::SqliteSalesBoard;
 use crate::unmet_demand::DemandFold;
+use crate::waitlist::WaitlistFold;
 
 /// What follows the name of an index in its copies.
 const COPY: &str = "__";
@@ -51,6 +52,10 @@ impl SqliteTables {
             }
             Model::SalesBoard => {
                 SqliteSalesBoard::in_slot(pool, slot).apply_in(transaction, events).await
+            }
+            Model::Waitlist => {
+                let table = SqliteTable::<WaitlistFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
             }
             Model::UnmetDemand => {
                 let table = SqliteTable::<DemandFold>::in_slot(pool, slot);

@@ -162,7 +162,13 @@ fn changed(mut view: SpotlightView, event: &SpotlightEvent) -> SpotlightView {
         | SpotlightEvent::StockAdjusted { .. }
         | SpotlightEvent::GateReopened { .. }
         | SpotlightEvent::AdmissionVoided { .. }
-        | SpotlightEvent::DemandObserved { .. } => {}
+        | SpotlightEvent::DemandObserved { .. }
+        // what is kept for those who wait counts as held
+        | SpotlightEvent::WaitlistJoined { .. }
+        | SpotlightEvent::WaitlistOffered { .. }
+        | SpotlightEvent::WaitlistEnded { .. }
+        | SpotlightEvent::UnitsCarried { .. }
+        | SpotlightEvent::UnitsFreed { .. } => {}
     }
     view
 }

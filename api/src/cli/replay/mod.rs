@@ -79,6 +79,7 @@ enum Rebuild {
     SalesBoard(slots::RebuildArgs),
     #[command(name = "unmet_demand")]
     UnmetDemand(slots::RebuildArgs),
+    Waitlist(slots::RebuildArgs),
 }
 
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
@@ -107,6 +108,9 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         }
         Tool::Rebuild { name: Rebuild::UnmetDemand(args) } => {
             slots::rebuild(args, Model::UnmetDemand).await
+        }
+        Tool::Rebuild { name: Rebuild::Waitlist(args) } => {
+            slots::rebuild(args, Model::Waitlist).await
         }
         Tool::Reconcile(args) => reconcile::reconcile(args).await,
         Tool::Whatif(args) => whatif::whatif(args).await,

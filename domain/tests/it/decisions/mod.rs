@@ -10,4 +10,5 @@ mod place;
 mod refund;
 mod reservation;
 mod spotlight;
+mod waitlist;
 mod withdraw;
