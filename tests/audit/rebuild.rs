@@ -32,8 +32,9 @@ async fn reader_of(url: &str) -> Arc<dyn EventReader> {
 pub async fn follow(url: &str) -> read_model::ReadModels {
     let (reader, models) = (reader_of(url).await, read_model::open(url).await.expect("opens"));
     let log = reader.read(Position::START, 1_000_000).await.expect("reads");
-    models.orders.apply(&log).await.expect("applies");
-    models.board.apply(&log).await.expect("applies");
+    for model in models.in_tables() {
+        model.apply(&log).await.expect("applies");
+    }
     models
 }
 
@@ -156,18 +157,15 @@ async fn an_interrupted_build_goes_on_where_it_was() {
 /// Applies the log to the live read models in small steps, as a server does.
 async fn serve(url: String, log: Arc<Vec<domain::envelope::Recorded>>, done: Arc<AtomicBool>) {
     let models = read_model::open(&url).await.expect("opens");
-    let (mut orders, mut board) = (Position::START, Position::START);
+    let apply = models.in_tables();
+    let mut at = [Position::START; 4];
     let end = log.last().expect("is not empty").position;
-    while orders < end || board < end {
-        let after = |at: Position| {
+    while at.iter().any(|at| *at < end) {
+        for (model, at) in apply.iter().zip(&mut at) {
             let from = usize::try_from(at.0).expect("fits");
-            &log[from..(from + 3).min(log.len())]
-        };
-        if let Ok(at) = models.orders.apply(after(orders)).await {
-            orders = at;
-        }
-        if let Ok(at) = models.board.apply(after(board)).await {
-            board = at;
+            if let Ok(applied) = model.apply(&log[from..(from + 3).min(log.len())]).await {
+                *at = applied;
+            }
         }
     }
     done.store(true, Ordering::Release);

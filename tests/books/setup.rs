@@ -5,10 +5,13 @@ use std::sync::Arc;
 use domain::envelope::Recorded;
 use domain::ports::{ChatLog, OrderBook, RoomBook, SalesBoard};
 use projections::chat_log::MemoryChatLog;
+use projections::key_table::MemoryTable;
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
 use projections::read_model::{open, open_sqlite};
 use projections::room_book::MemoryRoomBook;
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
+use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
 
@@ -27,6 +30,8 @@ pub struct Books {
     pub other_orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
     pub rooms: Arc<dyn RoomBook>,
     pub rows: Rows,
@@ -43,6 +48,8 @@ impl Books {
             other_orders: orders,
             board: board.clone(),
             other_board: board,
+            demand: Arc::new(MemoryTable::default()),
+            waitlist: Arc::new(MemoryTable::default()),
             chat: Arc::new(MemoryChatLog::default()),
             rooms: Arc::new(MemoryRoomBook::default()),
             rows: Rows::Memory,
@@ -61,6 +68,8 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
             rooms: other.rooms,
             rows: Rows::Sqlite(pool, folder),
@@ -78,6 +87,8 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
             rooms: other.rooms,
             rows: Rows::Postgres(pool),

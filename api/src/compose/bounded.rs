@@ -17,6 +17,8 @@ use domain::ports::{
 use domain::row::StoredRow;
 use domain::seal::{KeyRecord, Seal, SealedBlock};
 use domain::views::{BroadcastView, OrderView, SpotlightView};
+use projections::key_table::{Fold, KeyTable};
+use uuid::Uuid;
 
 /// How long a store may take to answer a request or a socket.
 pub const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -125,6 +127,29 @@ impl SalesBoard for Bounded<dyn SalesBoard> {
 
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         in_time(BOARD, self.0.totals(broadcast)).await
+    }
+}
+
+#[async_trait]
+impl<F: Fold> KeyTable<F> for Bounded<dyn KeyTable<F>> {
+    async fn checkpoint(&self) -> Result<Position, PortError> {
+        in_time(F::NAME, self.0.checkpoint()).await
+    }
+
+    async fn apply(&self, events: &[Recorded]) -> Result<Position, PortError> {
+        self.0.apply(events).await
+    }
+
+    async fn row(&self, key: Uuid) -> Result<Option<F::Row>, PortError> {
+        in_time(F::NAME, self.0.row(key)).await
+    }
+
+    async fn rows(&self, spotlight: SpotlightId) -> Result<Vec<F::Row>, PortError> {
+        in_time(F::NAME, self.0.rows(spotlight)).await
+    }
+
+    async fn in_line(&self, spotlight: SpotlightId, up_to: Position) -> Result<u64, PortError> {
+        in_time(F::NAME, self.0.in_line(spotlight, up_to)).await
     }
 }
 

@@ -10,6 +10,8 @@ use domain::ports::{
     StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
+use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 
 use super::adapters::Models;
 
@@ -26,6 +28,8 @@ pub(super) struct Parts {
     pub accepted: Arc<dyn AcceptedOrders>,
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
     pub rooms: Arc<dyn RoomBook>,
     pub bus: Arc<dyn FeedBus>,

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::MoneyBody;
+use super::demand::UnmetDemandBody;
 use super::order::name_of;
 
 /// One live show.
@@ -113,6 +114,8 @@ pub struct MetricsBody {
     pub average_order: Option<MoneyBody>,
     /// Orders accepted and then failed for stock; 0 unless Redis lost data.
     pub guard_failures: u64,
+    /// What was asked for and refused because it was sold out.
+    pub unmet_demand: UnmetDemandBody,
     /// Likes so far.
     pub like_count: u64,
     /// The most viewers that watched at once.
@@ -126,6 +129,7 @@ impl MetricsBody {
     pub fn new(
         view: &BroadcastView,
         (totals, stock, room): (&SalesTotals, &Inventory, RoomTotals),
+        unmet_demand: UnmetDemandBody,
         now: DateTime<Utc>,
     ) -> Self {
         let ended = totals.confirmed + totals.failed + totals.cancelled;
@@ -158,6 +162,7 @@ impl MetricsBody {
             like_count: room.likes,
             viewers_peak: room.viewers_peak,
             viewers_distinct: room.viewers_distinct,
+            unmet_demand,
         }
     }
 }

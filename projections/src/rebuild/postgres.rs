@@ -8,9 +8,12 @@ use uuid::Uuid;
 
 use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
+use crate::key_table::PostgresTable;
 use crate::order_book::PostgresOrderBook;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::PostgresSalesBoard;
+use crate::unmet_demand::DemandFold;
+use crate::waitlist::WaitlistFold;
 
 /// How long a change of tables waits for readers of them; others wait behind it meanwhile.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
@@ -56,6 +59,14 @@ impl PostgresTables {
             }
             Model::SalesBoard => {
                 PostgresSalesBoard::in_slot(pool, slot).apply_in(transaction, events).await
+            }
+            Model::Waitlist => {
+                let table = PostgresTable::<WaitlistFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
+            }
+            Model::UnmetDemand => {
+                let table = PostgresTable::<DemandFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
             }
         }
     }
