@@ -5,6 +5,7 @@ pub mod chat_log;
 pub mod consumer;
 pub mod metrics;
 pub mod order_book;
+pub mod purge;
 pub mod read_model;
 pub mod rebuild;
 pub mod replay;
