@@ -31,6 +31,10 @@ pub struct Personal {
     /// Free text that somebody typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// All of the above, sealed under the event's [`PersonalKey`](crate::personal_key::PersonalKey):
+    /// how a store keeps it. Only who reads stored bytes sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 impl Personal {

@@ -6,6 +6,7 @@ pub mod consumer;
 pub mod key_table;
 pub mod metrics;
 pub mod order_book;
+pub mod purge;
 pub mod read_model;
 pub mod rebuild;
 pub mod replay;

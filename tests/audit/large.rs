@@ -176,7 +176,7 @@ async fn follow(url: &str) {
 
 async fn check(url: &str, name: &str) {
     let log = Repeated::of(slice(EVENTS_IN_SLICE, EVENTS));
-    let filled = import(url, &log, &mut |_| {}).await.expect("fills");
+    let filled = import(url, &log, None, &mut |_| {}).await.expect("fills");
     assert_eq!(filled.without_ledger, None);
     follow(url).await;
     let head = log.last_row().await.expect("is there");

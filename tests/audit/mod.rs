@@ -12,4 +12,5 @@ mod reconcile;
 mod sealer;
 mod seals;
 mod show;
+mod shred;
 mod whatif;

@@ -95,7 +95,7 @@ pub struct Base {
 }
 
 pub async fn fill(url: &str, rows: &Rows) -> Result<Imported, ImportError> {
-    store::import(url, rows, &mut |_| {}).await
+    store::import(url, rows, None, &mut |_| {}).await
 }
 
 impl Base {
@@ -122,4 +122,31 @@ impl Base {
     pub fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
+}
+
+/// Writes a log as a writer does: batch by batch, with keys of its own for what is personal.
+pub async fn write(url: &str, events: &[Recorded]) {
+    let options = store::StoreOptions::new(Arc::new(commands::clock::SystemClock));
+    store::migrate(url).await.expect("migrates");
+    let store = store::open(url, &options).await.expect("opens");
+    let rows = Rows::of(events);
+    let events: Vec<Recorded> = rows.0.iter().map(|row| row.decode().expect("decodes")).collect();
+    for events in events.chunks(7) {
+        let new = |event: &Recorded| domain::envelope::NewEvent {
+            event_id: event.event_id,
+            stream: event.stream.clone(),
+            sequence: event.sequence,
+            key: event.key,
+            event: event.event.clone(),
+            metadata: event.metadata.clone(),
+        };
+        let batch = domain::ports::Batch {
+            events: events.iter().map(new).collect(),
+            ..domain::ports::Batch::default()
+        };
+        store.append(&batch).await.expect("appends");
+    }
+    drop(store);
+    options.tasks.close();
+    options.tasks.wait().await;
 }

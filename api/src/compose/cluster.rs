@@ -112,9 +112,9 @@ async fn open_store(
     stores: &TaskTracker,
 ) -> Result<Opened, StartError> {
     let options = StoreOptions {
-        clock: Arc::clone(clock),
         readers: config.postgres.connections,
         tasks: stores.clone(),
+        ..StoreOptions::new(Arc::clone(clock))
     };
     let writes = [Role::Writer, Role::Relay, Role::Process];
     if writes.iter().any(|role| config.roles.contains(role)) {
@@ -135,7 +135,8 @@ async fn open_rows(
     stores: &TaskTracker,
 ) -> Result<Arc<dyn RowReader>, StartError> {
     let clock = Arc::clone(clock);
-    let options = StoreOptions { clock, readers: ROW_READERS, tasks: stores.clone() };
+    let options =
+        StoreOptions { readers: ROW_READERS, tasks: stores.clone(), ..StoreOptions::new(clock) };
     Ok(store::open_audit(&config.database, &options).await?.rows)
 }
 

@@ -29,9 +29,9 @@ pub(super) async fn parts(
     stores: &TaskTracker,
 ) -> Result<Parts, StartError> {
     let options = StoreOptions {
-        clock: Arc::clone(&clock),
         readers: config.postgres.connections,
         tasks: stores.clone(),
+        ..StoreOptions::new(Arc::clone(&clock))
     };
     let store = store::open(&config.database, &options).await?;
     let reader: Arc<dyn EventReader> = store.clone();

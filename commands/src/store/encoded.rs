@@ -6,8 +6,9 @@ use domain::envelope::NewEvent;
 use domain::ports::{Batch, Fence, InboxEntry, StoreError};
 use uuid::Uuid;
 
-use super::changes::Changes;
+use super::changes::{Changes, Link};
 use super::numbers::{signed, signed_index};
+use super::personal_keys::{Slots, sealed_payload};
 use super::stored::OutcomeDocument;
 
 /// One transaction of a writer.
@@ -19,6 +20,8 @@ pub(super) struct Encoded {
     pub keys: Vec<EncodedKey>,
     pub events: Vec<EncodedEvent>,
     pub inbox: Vec<EncodedInbox>,
+    /// The keys of the events' personal parts; absent where nothing is personal.
+    pub personal_keys: Option<Vec<u8>>,
 }
 
 /// Added to a row of the ledger.
@@ -92,8 +95,11 @@ impl Encoded {
     pub fn of(batch: &Batch) -> Result<Self, StoreError> {
         let changes = Changes::of(batch)?;
         let mut streams = std::collections::BTreeSet::new();
-        let event = |(event, link): (&NewEvent, &super::changes::Link)| {
-            encode_event(event, streams.insert(event.stream.clone()), link.key, link.previous)
+        let mut slots = Slots::default();
+        let event = |(event, link): (&NewEvent, &Link)| {
+            let payload = sealed_payload(event, &mut slots).map_err(unserialisable)?;
+            let leads = streams.insert(event.stream.clone());
+            encode_event(event, payload, leads, link)
         };
         let events =
             batch.events.iter().zip(&changes.links).map(event).collect::<Result<_, _>>()?;
@@ -132,15 +138,16 @@ impl Encoded {
             keys: keys.collect(),
             events,
             inbox: batch.inbox.iter().map(encode_inbox).collect::<Result<_, _>>()?,
+            personal_keys: slots.into_bytes(),
         })
     }
 }
 
 fn encode_event(
     event: &NewEvent,
+    payload: String,
     leads: bool,
-    key: usize,
-    previous: u64,
+    link: &Link,
 ) -> Result<EncodedEvent, StoreError> {
     Ok(EncodedEvent {
         aggregate_type: event.stream.kind.as_str(),
@@ -149,11 +156,11 @@ fn encode_event(
         leads,
         event_type: event.event.event_type(),
         event_version: event.event.event_version(),
-        payload: event.event.to_payload().map_err(unserialisable)?,
+        payload,
         metadata: event.metadata.to_json().map_err(unserialisable)?,
         event_id: event.event_id.0,
-        key: signed_index(key),
-        previous: signed(previous),
+        key: signed_index(link.key),
+        previous: signed(link.previous),
     })
 }
 

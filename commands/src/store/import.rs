@@ -6,7 +6,8 @@ use domain::envelope::Position;
 use domain::event::Event;
 use domain::ids::{Sku, SpotlightId, ViewerRef};
 use domain::ledger::{LedgerRow, for_each_ledger_change, units_change};
-use domain::ports::{PortError, RowReader};
+use domain::personal_key::PERSONAL_KEY_BYTES;
+use domain::ports::{PersonalKeys, PortError, RowReader};
 use domain::row::StoredRow;
 use domain::spotlight::SpotlightEvent;
 
@@ -107,6 +108,8 @@ impl Derived {
 pub(super) trait RowSink: Send {
     async fn head(&mut self) -> Result<Position, sqlx::Error>;
     async fn insert(&mut self, rows: &[StoredRow]) -> Result<(), sqlx::Error>;
+    /// Keys of personal parts, in lists: each begins at a position.
+    async fn keys(&mut self, first: Position, keys: &[u8]) -> Result<(), sqlx::Error>;
     async fn derive(&mut self, derived: Option<&Derived>) -> Result<(), sqlx::Error>;
     async fn commit(self: Box<Self>) -> Result<(), sqlx::Error>;
 }
@@ -118,6 +121,7 @@ pub(super) trait RowSink: Send {
 pub async fn import(
     database: &str,
     from: &dyn RowReader,
+    keys: Option<&dyn PersonalKeys>,
     progress: &mut (dyn FnMut(Position) + Send),
 ) -> Result<Imported, ImportError> {
     let mut sink = super::open::sink(database).await?;
@@ -131,6 +135,9 @@ pub async fn import(
         let page = from.rows(last, IMPORT_PAGE_ROWS).await?;
         let Some(end) = page.last().map(|row| row.position) else { break };
         sink.insert(&page).await.map_err(refused(last))?;
+        if let Some(keys) = keys {
+            import_keys(sink.as_mut(), keys, &page).await?;
+        }
         for row in &page {
             derived.take(row);
         }
@@ -142,4 +149,32 @@ pub async fn import(
     sink.derive(whole).await.map_err(refused(last))?;
     sink.commit().await.map_err(refused(last))?;
     Ok(Imported { events, last, without_ledger: derived.broken })
+}
+
+/// The keys of a page, as a list; a position that stands far from the others, as only a damaged log
+/// has it, begins another one.
+async fn import_keys(
+    sink: &mut dyn RowSink,
+    from: &dyn PersonalKeys,
+    page: &[StoredRow],
+) -> Result<(), ImportError> {
+    let positions: Vec<Position> = page.iter().map(|row| row.position).collect();
+    let mut lists: Vec<(Position, Vec<u8>)> = vec![];
+    for (position, key) in from.keys(&positions).await? {
+        let slot = lists.last().map_or(usize::MAX, |(first, _)| {
+            usize::try_from(position.0.saturating_sub(first.0)).unwrap_or(usize::MAX)
+        });
+        match lists.last_mut().filter(|_| slot < IMPORT_PAGE_ROWS) {
+            Some((_, list)) => {
+                list.resize(slot.saturating_mul(PERSONAL_KEY_BYTES), 0);
+                list.extend_from_slice(key.as_bytes());
+            }
+            None => lists.push((position, key.as_bytes().to_vec())),
+        }
+    }
+    for (first, list) in lists {
+        let refused = |source| ImportError::Refused { after: first, source };
+        sink.keys(first, &list).await.map_err(refused)?;
+    }
+    Ok(())
 }

@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::ports::{Clock, EventReader, EventStore, RowReader};
+use domain::ports::{Clock, EventReader, EventStore, PersonalKeys, RowReader};
 use sqlx::migrate::{MigrateError, Migrator};
 use tokio_util::task::TaskTracker;
 
 use super::import::RowSink;
-use super::postgres::{PostgresReader, PostgresSealSink, PostgresSink, PostgresStore};
+use super::postgres::{
+    PostgresReader, PostgresSealSink, PostgresShredder, PostgresSink, PostgresStore,
+};
 use super::seal_log::SealSink;
-use super::sqlite::{SqliteReader, SqliteSealSink, SqliteSink, SqliteStore};
+use super::shred::Shredder;
+use super::sqlite::{SqliteReader, SqliteSealSink, SqliteShredder, SqliteSink, SqliteStore};
 
 /// Connections of a store's read pool where nothing else is asked for.
 pub const READERS_DEFAULT: u32 = 4;
@@ -24,12 +27,14 @@ pub struct StoreOptions {
     pub readers: u32,
     /// The store's own tasks join these: once they have ended, a file is free for another owner.
     pub tasks: TaskTracker,
+    /// What is personal in an event stays sealed, for who only counts it.
+    pub sealed: bool,
 }
 
 impl StoreOptions {
     /// The defaults.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, readers: READERS_DEFAULT, tasks: TaskTracker::new() }
+        Self { clock, readers: READERS_DEFAULT, tasks: TaskTracker::new(), sealed: false }
     }
 }
 
@@ -113,6 +118,8 @@ pub struct AuditReaders {
     pub events: Arc<dyn EventReader>,
     /// The bytes, and the seals.
     pub rows: Arc<dyn RowReader>,
+    /// What opens the personal parts of the events.
+    pub keys: Arc<dyn PersonalKeys>,
 }
 
 /// As [`open_reader`], for the audit.
@@ -123,12 +130,12 @@ pub async fn open_audit(database: &str, options: &StoreOptions) -> Result<AuditR
     Ok(match kind_of(database)? {
         Kind::Sqlite => {
             let reader = Arc::new(SqliteReader::open(database, options).await?);
-            AuditReaders { events: reader.clone(), rows: reader }
+            AuditReaders { events: reader.clone(), keys: reader.clone(), rows: reader }
         }
         Kind::Postgres => {
             // not listening: a replica that only replays cannot listen either
             let reader = Arc::new(PostgresReader::connect(database, options).await?);
-            AuditReaders { events: reader.clone(), rows: reader }
+            AuditReaders { events: reader.clone(), keys: reader.clone(), rows: reader }
         }
     })
 }
@@ -157,6 +164,17 @@ pub async fn open_seal_sink(database: &str) -> Result<Box<dyn SealSink>, OpenErr
     Ok(match kind_of(database)? {
         Kind::Sqlite => Box::new(SqliteSealSink::beside_owner(database).await?),
         Kind::Postgres => Box::new(PostgresSealSink::open(database).await?),
+    })
+}
+
+/// Where keys of what is personal are destroyed; a file is taken over, and no server may have it.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open_shredder(database: &str) -> Result<Box<dyn Shredder>, OpenError> {
+    Ok(match kind_of(database)? {
+        Kind::Sqlite => Box::new(SqliteShredder::open(database).await?),
+        Kind::Postgres => Box::new(PostgresShredder::open(database).await?),
     })
 }
 

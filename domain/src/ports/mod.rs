@@ -13,6 +13,7 @@ mod feed_bus;
 mod order_book;
 mod parked_book;
 mod payment_gateway;
+mod personal_keys;
 mod room_book;
 mod row_reader;
 mod sales_board;
@@ -35,6 +36,7 @@ pub use feed_bus::{
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use parked_book::{ParkedAction, ParkedBook, ParkedVerb};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
+pub use personal_keys::PersonalKeys;
 pub use room_book::{RoomBook, RoomTotals};
 pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};

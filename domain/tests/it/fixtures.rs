@@ -156,3 +156,21 @@ fn each_stands_in_the_catalogue() {
     }
     assert_eq!(files("openapi/events").len(), EVENT_TYPES.len());
 }
+
+#[test]
+fn what_names_a_person_is_found_wherever_an_event_has_it() {
+    for (name, text) in fixtures() {
+        let fixture: Fixture<'_> = serde_json::from_str(&text).unwrap();
+        let Fixture { kind, r#type, version, payload, .. } = &fixture;
+        let mut event = upcast::decode(*kind, r#type, version, payload.get()).unwrap();
+        // what the shop says of its own offer names nobody
+        let names = payload.get().contains("\"personal\"") && r#type != "SpotlightScheduled";
+        assert_eq!(event.personal().is_some_and(|personal| !personal.is_empty()), names, "{name}");
+        let Some(personal) = event.personal_mut() else { continue };
+        let key = domain::personal_key::PersonalKey::new([7; 32]);
+        let id = domain::ids::EventId(uuid::Uuid::nil());
+        *personal = key.seal(personal, id).unwrap();
+        let stored: Value = serde_json::from_str(&event.to_payload().unwrap()).unwrap();
+        assert_eq!(errors(&schema(&fixture.ce_type), &stored), Vec::<String>::new(), "{name}");
+    }
+}

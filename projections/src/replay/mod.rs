@@ -22,6 +22,7 @@ mod report;
 mod seals_check;
 mod state;
 mod stock_at;
+mod subject;
 mod timeline;
 mod trace;
 mod upcasters;
@@ -55,6 +56,7 @@ pub use state::{
     ViewerState,
 };
 pub use stock_at::{Holder, SoldOut, StockOf};
+pub use subject::{SubjectInLog, subject_in_log};
 pub use timeline::{Hop, Timeline, render_timeline, timeline};
 pub use trace::{
     TRACE_EVENTS_MAX, Trace, TracedCommand, TracedEvent, render_dot, render_trace, trace,

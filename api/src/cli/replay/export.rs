@@ -22,7 +22,8 @@ const COMPRESSED: &str = "zst";
 /// Write the whole log to a file, one line for each event
 ///
 /// The file holds every column byte for byte: `import` gives the same positions and hashes, and
-/// every replay command reads it. It is compressed where its name ends in .zst.
+/// every replay command reads it. It is compressed where its name ends in .zst. What names a person
+/// is sealed in it; its keys go to FILE.keys, without which it stays sealed.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
@@ -52,6 +53,7 @@ struct Answer<'a> {
     file: &'a str,
     format: &'static str,
     compressed: bool,
+    personal_keys: u64,
     #[serde(flatten)]
     exported: Exported,
 }
@@ -79,19 +81,32 @@ pub(super) async fn export(args: ExportArgs) -> Result<Verdict, CliError> {
             Ok(exported)
         });
     drop(bar);
-    let exported = written.map_err(|error| {
+    let keys = match &written {
+        Ok(exported) if !args.pseudonymize => {
+            export::export_keys(source.keys.as_ref(), &args.file, exported.last_position).await
+        }
+        _ => Ok(0),
+    };
+    let written = keys.and_then(|keys| Ok((written?, keys)));
+    let (exported, personal_keys) = written.map_err(|error| {
         // half an export is none
         let _ = std::fs::remove_file(&args.file);
         refused(error)
     })?;
     let file = args.file.display().to_string();
     if args.json {
-        print_json(&Answer { file: &file, format: args.format.as_str(), compressed, exported })?;
+        let format = args.format.as_str();
+        print_json(&Answer { file: &file, format, compressed, personal_keys, exported })?;
     } else {
         let Exported { events, first_position, last_position } = exported;
         let format = args.format;
         println!("{events} events, positions {first_position} to {last_position}, as {format}");
         println!("written to {file}");
+        if personal_keys > 0 {
+            println!(
+                "{personal_keys} keys of what names a person, in {file}.keys: keep them apart"
+            );
+        }
     }
     Ok(Verdict::Good)
 }

@@ -45,7 +45,9 @@ pub(super) async fn import(args: ImportArgs) -> Result<Verdict, CliError> {
     let bar = Bar::new();
     let last = domain::ports::EventReader::head(&file).await.map_err(source::unreachable_port)?;
     let mut progress = |position| bar.at(position, last);
-    let imported = store::import(&config.database, &file, &mut progress).await.map_err(refused)?;
+    let imported = store::import(&config.database, &file, Some(&file), &mut progress)
+        .await
+        .map_err(refused)?;
     drop(bar);
     let Imported { events, last, without_ledger } = imported;
     if args.json {

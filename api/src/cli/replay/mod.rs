@@ -10,7 +10,9 @@ mod progress;
 mod rebuild;
 mod receipt;
 mod reconcile;
+mod repair;
 mod seals;
+mod shred;
 mod slots;
 mod source;
 mod upcasters;
@@ -66,6 +68,7 @@ enum Tool {
     Compare(slots::CompareArgs),
     Swap(slots::SwapArgs),
     Rollback(slots::RollbackArgs),
+    Shred(shred::ShredArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +123,7 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         Tool::Compare(args) => slots::compare(args).await,
         Tool::Swap(args) => slots::swap(args).await,
         Tool::Rollback(args) => slots::rollback(args).await,
+        Tool::Shred(args) => shred::shred(args).await,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::source::{nodes, open_reader};
 use crate::cli::{CliError, SettingArgs, Verdict};
 use crate::compose::FEED_PREFIX;
-use crate::config::Backend;
+use crate::config::{Backend, ClusterUrls, Config};
 
 /// Spotlights of a broadcast that are listed at a time.
 const PAGE_ITEMS: usize = 200;
@@ -105,27 +105,49 @@ pub(super) async fn rebuild_feed(args: FeedArgs) -> Result<Verdict, CliError> {
     let Backend::Cluster(urls) = backend else {
         return Err(CliError::usage("an embedded server shows it anew at each start: restart it"));
     };
-    let lost = |error| CliError::unreachable("the feed cannot be rebuilt", error);
-    let reader = open_reader(&config).await?;
-    let board = read_model::open(&config.database).await.map_err(lost)?.board;
-    let (limits, tasks) = (FeedLimits::default(), TaskTracker::new());
-    let bus =
-        RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, Arc::new(SystemIds), &tasks).await;
-    let bus = Arc::new(bus.map_err(lost)?);
-    let feed = ViewerFeed::new(reader, bus.clone(), Arc::new(SystemClock));
+    let shown = Shown::open(&config, &urls).await?;
     for broadcast in args.broadcasts {
-        let spotlights = spotlights_of(board.as_ref(), broadcast).await?;
-        let mut keys = vec![StreamKey::from(broadcast)];
-        keys.extend(spotlights.into_iter().map(StreamKey::from));
-        bus.forget(&live_channel(broadcast)).await.map_err(lost)?;
-        let shown = feed.show_again(&keys).await.map_err(lost)?;
+        let parts = shown.again(broadcast).await?;
         if args.json {
-            println!("{}", json!({"broadcast": broadcast, "shown": shown}));
+            println!("{}", json!({"broadcast": broadcast, "shown": parts}));
         } else {
-            println!("{broadcast}: {shown} parts are shown again");
+            println!("{broadcast}: {parts} parts are shown again");
         }
     }
     Ok(Verdict::Good)
+}
+
+/// What viewers are shown in Redis.
+pub(super) struct Shown {
+    pub bus: Arc<RedisFeedBus>,
+    feed: ViewerFeed,
+    board: Arc<dyn SalesBoard>,
+}
+
+fn lost(error: domain::ports::PortError) -> CliError {
+    CliError::unreachable("the feed cannot be rebuilt", error)
+}
+
+impl Shown {
+    pub async fn open(config: &Config, urls: &ClusterUrls) -> Result<Self, CliError> {
+        let reader = open_reader(config).await?;
+        let board = read_model::open(&config.database).await.map_err(lost)?.board;
+        let (limits, tasks) = (FeedLimits::default(), TaskTracker::new());
+        let ids = Arc::new(SystemIds);
+        let bus = RedisFeedBus::connect(&urls.redis, FEED_PREFIX, limits, ids, &tasks).await;
+        let bus = Arc::new(bus.map_err(lost)?);
+        let feed = ViewerFeed::new(reader, bus.clone(), Arc::new(SystemClock));
+        Ok(Self { bus, feed, board })
+    }
+
+    /// Forgets what was shown of a broadcast and shows what the log says; returns how many parts.
+    pub async fn again(&self, broadcast: BroadcastId) -> Result<usize, CliError> {
+        let spotlights = spotlights_of(self.board.as_ref(), broadcast).await?;
+        let mut keys = vec![StreamKey::from(broadcast)];
+        keys.extend(spotlights.into_iter().map(StreamKey::from));
+        self.bus.forget(&live_channel(broadcast)).await.map_err(lost)?;
+        self.feed.show_again(&keys).await.map_err(lost)
+    }
 }
 
 async fn spotlights_of(

@@ -23,6 +23,7 @@ use projections::stock_counter::{Presence, RebuildPorts, Rebuilder, RedisGate};
 use serde_json::json;
 
 use super::progress::Bar;
+use super::repair::RepairArgs;
 use super::source::{self, nodes};
 use super::{print_json, slots};
 use crate::cli::{CliError, SettingArgs, Verdict};
@@ -60,34 +61,6 @@ struct CommonArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct RepairArgs {
-    /// Repair what differs
-    #[arg(long, requires_all = ["author", "ticket", "reason"])]
-    apply: bool,
-    /// Who repairs
-    #[arg(long, value_name = "NAME")]
-    author: Option<String>,
-    /// Where it was agreed
-    #[arg(long, value_name = "TICKET")]
-    ticket: Option<String>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-impl RepairArgs {
-    /// The repair, where one is asked for.
-    fn repair(&self) -> Result<Option<Repair>, CliError> {
-        if !self.apply {
-            return Ok(None);
-        }
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (author, ticket) = (text(&self.author), text(&self.ticket));
-        Repair::try_new(&author, &ticket, &text(&self.reason)).map(Some).map_err(CliError::usage)
-    }
 }
 
 #[derive(Debug, clap::Args)]

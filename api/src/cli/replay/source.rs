@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use commands::store::{self, OpenError, StoreOptions};
-use domain::ports::{Clock, EventReader, PortError, RowReader};
+use domain::ports::{Clock, EventReader, PersonalKeys, PortError, RowReader};
 use projections::replay::export::{ExportFile, FileError};
 
 use crate::cli::CliError;
@@ -27,6 +27,8 @@ pub(super) struct Source {
     pub events: Arc<dyn EventReader>,
     /// The bytes, and the seals.
     pub rows: Arc<dyn RowReader>,
+    /// What opens the personal parts of the events.
+    pub keys: Arc<dyn PersonalKeys>,
     /// Whether it is a file: there are no read models beside it.
     pub is_file: bool,
 }
@@ -53,8 +55,17 @@ pub(super) fn export_path(database: &str) -> Option<PathBuf> {
 
 /// Opens the configured log; a damaged file is an answer of its own.
 pub(super) async fn open_any(config: &Config) -> Result<Opened, CliError> {
+    open_as(config, false).await
+}
+
+/// Opens the configured log, with what is personal left sealed.
+pub(super) async fn open_sealed(config: &Config) -> Result<Source, CliError> {
+    whole(open_as(config, true).await?)
+}
+
+async fn open_as(config: &Config, sealed: bool) -> Result<Opened, CliError> {
     if let Some(path) = export_path(&config.database) {
-        return match open_file(&path) {
+        return match open_file(&path, sealed) {
             Ok(file) => Ok(Opened::Source(file)),
             Err(FileError::Damaged { line, position, detail }) => {
                 Ok(Opened::Damaged { position, detail: format!("line {line}: {detail}") })
@@ -63,14 +74,20 @@ pub(super) async fn open_any(config: &Config) -> Result<Opened, CliError> {
         };
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let options = StoreOptions { readers: config.postgres.connections, ..StoreOptions::new(clock) };
+    let readers = config.postgres.connections;
+    let options = StoreOptions { readers, sealed, ..StoreOptions::new(clock) };
     let opened = store::open_audit(&config.database, &options).await.map_err(refused)?;
-    Ok(Opened::Source(Source { events: opened.events, rows: opened.rows, is_file: false }))
+    let (events, rows, keys) = (opened.events, opened.rows, opened.keys);
+    Ok(Opened::Source(Source { events, rows, keys, is_file: false }))
 }
 
 /// Opens the configured log.
 pub(super) async fn open(config: &Config) -> Result<Source, CliError> {
-    match open_any(config).await? {
+    whole(open_any(config).await?)
+}
+
+fn whole(opened: Opened) -> Result<Source, CliError> {
+    match opened {
         Opened::Source(source) => Ok(source),
         Opened::Damaged { detail, .. } => Err(CliError::usage(format!(
             "the exported file is damaged ({detail}): `onair replay verify` names the break"
@@ -78,9 +95,10 @@ pub(super) async fn open(config: &Config) -> Result<Source, CliError> {
     }
 }
 
-fn open_file(path: &Path) -> Result<Source, FileError> {
-    let file = Arc::new(ExportFile::open(path)?);
-    Ok(Source { events: file.clone(), rows: file, is_file: true })
+fn open_file(path: &Path, sealed: bool) -> Result<Source, FileError> {
+    let file = ExportFile::open(path)?;
+    let file = Arc::new(if sealed { file.sealed() } else { file });
+    Ok(Source { events: file.clone(), rows: file.clone(), keys: file, is_file: true })
 }
 
 fn refused_file(path: &Path, error: FileError) -> CliError {
@@ -91,7 +109,7 @@ fn refused_file(path: &Path, error: FileError) -> CliError {
     }
 }
 
-fn refused(error: OpenError) -> CliError {
+pub(super) fn refused(error: OpenError) -> CliError {
     match error {
         OpenError::Scheme(_) | OpenError::Owned { .. } => CliError::usage(error),
         error => CliError::unreachable("the event store cannot be opened", error),

@@ -35,10 +35,10 @@ macro_rules! columns {
     };
 }
 
-const CALL: &str = "SELECT onair_append(
+const CALL: &str = "SELECT onair_append_sealed(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
-    $40, $41, $42, $43)";
+    $40, $41, $42, $43, $44)";
 
 /// Streams that go on: their first event in the batch is not their first of all.
 fn going_on(batch: &Encoded) -> Vec<&EncodedEvent> {
@@ -105,6 +105,9 @@ columns! {
         i_offset: i64 = row.offset;
         i_outcome: &'a str = row.outcome.as_str();
     }
+    for row in (|batch: &'a Encoded| &batch.personal_keys) => {
+        y_keys: &'a [u8] = row.as_slice();
+    }
 }
 
 #[cfg(test)]
@@ -113,8 +116,8 @@ mod tests {
 
     #[test]
     fn the_call_binds_what_the_migration_declares() {
-        let sql = include_str!("../../../../migrations/postgres/0003_append.sql");
-        let (_, list) = sql.split_once("onair_append(").expect("declares the function");
+        let sql = include_str!("../../../../migrations/postgres/0050_personal_keys.sql");
+        let (_, list) = sql.split_once("onair_append_sealed(").expect("declares the function");
         let (list, _) = list.split_once(") RETURNS").expect("ends the list");
         let declared: Vec<&str> =
             list.split(',').filter_map(|item| item.split_whitespace().next()).collect();

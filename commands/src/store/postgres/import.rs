@@ -82,6 +82,15 @@ impl RowSink for PostgresSink {
         .map(|_| ())
     }
 
+    async fn keys(&mut self, first: Position, keys: &[u8]) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO personal_keys (first_position, keys) VALUES ($1, $2)")
+            .bind(from_position(first))
+            .bind(keys)
+            .execute(&mut self.0)
+            .await
+            .map(|_| ())
+    }
+
     async fn derive(&mut self, derived: Option<&Derived>) -> Result<(), sqlx::Error> {
         self.0
             .execute(

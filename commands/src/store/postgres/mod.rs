@@ -3,6 +3,7 @@
 mod columns;
 mod connect;
 mod import;
+mod keys;
 mod listener;
 mod reader;
 mod rows;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use connect::migrate;
 pub(super) use import::PostgresSink;
+pub(super) use keys::PostgresShredder;
 pub use reader::PostgresReader;
 pub(super) use seal::PostgresSealSink;
 

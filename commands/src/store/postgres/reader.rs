@@ -10,6 +10,7 @@ use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
 use domain::ids::{CommandId, StreamKey};
+use domain::personal_key::open_all;
 use domain::ports::{EventReader, PortError, StoredOutcome};
 use sqlx::postgres::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::super::head::Head;
 use super::super::numbers::{from_limit, from_position, to_position};
+use super::super::personal_keys::Wanted;
 use super::super::stored::{decode_all, decode_outcome};
 use super::super::{OpenError, StoreOptions};
 use super::connect::{pool, unavailable};
@@ -43,6 +45,7 @@ macro_rules! select_events {
 pub struct PostgresReader {
     pub(super) pool: PgPool,
     pub(super) head: Head,
+    sealed: bool,
     /// Whether appends of other processes are heard of.
     pub(super) listening: Arc<AtomicBool>,
     /// Ends the task that hears of them, with the last reader that has it.
@@ -59,6 +62,7 @@ impl PostgresReader {
         Ok(Self {
             pool,
             head: Head::at(Position::START),
+            sealed: options.sealed,
             listening: Arc::default(),
             _hearing: None,
         })
@@ -75,6 +79,15 @@ impl PostgresReader {
         let hearing = listen(url.to_owned(), reader.clone(), stop.clone());
         options.tasks.spawn(hearing);
         Ok(Self { _hearing: Some(Arc::new(stop.drop_guard())), ..reader })
+    }
+
+    /// Events with what is personal in them, where its key is still there.
+    async fn opened(&self, mut events: Vec<Recorded>) -> Result<Vec<Recorded>, PortError> {
+        if !self.sealed {
+            let keys = self.personal_keys(Wanted::of(&events)).await?;
+            open_all(&mut events, &keys);
+        }
+        Ok(events)
     }
 }
 
@@ -97,7 +110,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<Timestamp, _>(&rows)
+        self.opened(decode_all::<Timestamp, _>(&rows)?).await
     }
 
     async fn read_key(
@@ -115,7 +128,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<Timestamp, _>(&rows)
+        self.opened(decode_all::<Timestamp, _>(&rows)?).await
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
@@ -133,7 +146,7 @@ impl EventReader for PostgresReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<Timestamp, _>(&rows)
+        self.opened(decode_all::<Timestamp, _>(&rows)?).await
     }
 
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {

@@ -63,6 +63,15 @@ impl RowSink for SqliteSink {
         Ok(())
     }
 
+    async fn keys(&mut self, first: Position, keys: &[u8]) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO personal_keys (first_position, keys) VALUES ($1, $2)")
+            .bind(from_position(first))
+            .bind(keys)
+            .execute(&mut self.0.connection)
+            .await
+            .map(|_| ())
+    }
+
     async fn derive(&mut self, derived: Option<&Derived>) -> Result<(), sqlx::Error> {
         let connection = &mut self.0.connection;
         connection

@@ -2,6 +2,7 @@
 
 mod connect;
 mod import;
+mod keys;
 mod reader;
 mod rows;
 mod seal;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 pub use connect::migrate;
 pub(super) use import::SqliteSink;
+pub(super) use keys::SqliteShredder;
 pub use reader::SqliteReader;
 pub(super) use seal::SqliteSealSink;
 

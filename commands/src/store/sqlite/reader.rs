@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
 use domain::ids::{CommandId, StreamKey};
+use domain::personal_key::open_all;
 use domain::ports::{EventReader, PortError, StoredOutcome};
 use sqlx::sqlite::SqlitePool;
 use uuid::Uuid;
 
 use super::super::head::Head;
 use super::super::numbers::{from_limit, from_position, to_position};
+use super::super::personal_keys::Wanted;
 use super::super::stored::{decode_all, decode_outcome};
 use super::super::{OpenError, StoreOptions};
 use super::connect::{pool, unavailable};
@@ -37,6 +39,7 @@ macro_rules! select_events {
 pub struct SqliteReader {
     pub(super) pool: SqlitePool,
     pub(super) head: Head,
+    sealed: bool,
     wait: Duration,
 }
 
@@ -56,7 +59,16 @@ impl SqliteReader {
 
     async fn waiting(url: &str, options: &StoreOptions, wait: Duration) -> Result<Self, OpenError> {
         let pool = pool(url, options).await?;
-        Ok(Self { pool, head: Head::at(Position::START), wait })
+        Ok(Self { pool, head: Head::at(Position::START), sealed: options.sealed, wait })
+    }
+
+    /// Events with what is personal in them, where its key is still there.
+    async fn opened(&self, mut events: Vec<Recorded>) -> Result<Vec<Recorded>, PortError> {
+        if !self.sealed {
+            let keys = self.personal_keys(Wanted::of(&events)).await?;
+            open_all(&mut events, &keys);
+        }
+        Ok(events)
     }
 }
 
@@ -79,7 +91,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<i64, _>(&rows)
+        self.opened(decode_all::<i64, _>(&rows)?).await
     }
 
     async fn read_key(
@@ -97,7 +109,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<i64, _>(&rows)
+        self.opened(decode_all::<i64, _>(&rows)?).await
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
@@ -114,7 +126,7 @@ impl EventReader for SqliteReader {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        decode_all::<i64, _>(&rows)
+        self.opened(decode_all::<i64, _>(&rows)?).await
     }
 
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {

@@ -111,6 +111,15 @@ async fn write(
         check_follows(connection, event).await?;
     }
     let last = write_events(connection, batch, recorded_at).await.map_err(refused)?;
+    if let Some(keys) = &batch.personal_keys {
+        let events = i64::try_from(batch.events.len()).unwrap_or(i64::MAX);
+        sqlx::query("INSERT INTO personal_keys (first_position, keys) VALUES (?1, ?2)")
+            .bind(last - events + 1)
+            .bind(keys)
+            .execute(&mut *connection)
+            .await
+            .map_err(refused)?;
+    }
     for entry in &batch.inbox {
         write_outcome(connection, entry).await.map_err(refused)?;
     }

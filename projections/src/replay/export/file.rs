@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
-use domain::ids::{CommandId, StreamKey};
-use domain::ports::{EventReader, PortError, RowReader, StoredOutcome};
+use domain::ids::{CommandId, SellerId, StreamKey};
+use domain::personal_key::{PersonalKey, open_all};
+use domain::ports::{EventReader, PersonalKeys, PortError, RowReader, StoredOutcome};
 use domain::row::StoredRow;
 use domain::seal::{KeyRecord, Seal, SealedBlock};
+use domain::shredding::Shredding;
 use parking_lot::Mutex;
 
+use super::keys::{KeyFile, read_keys};
 pub use super::lines::FileError;
 use super::lines::{Lines, Mark, lines_at, next_line, survey};
 use super::{Format, LineError};
@@ -30,6 +33,8 @@ pub struct ExportFile {
     marks: Vec<Mark>,
     last: Position,
     cursor: Mutex<Option<Cursor>>,
+    keys: Option<KeyFile>,
+    sealed: bool,
 }
 
 /// Where the last page ended.
@@ -58,7 +63,29 @@ impl ExportFile {
             marks: survey.marks,
             last: Position(survey.last),
             cursor: Mutex::new(None),
+            keys: KeyFile::beside(path)?,
+            sealed: false,
         })
+    }
+
+    /// The same, with what is personal left sealed.
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { sealed: true, ..self }
+    }
+
+    /// Events with what is personal in them, where its key is beside the file.
+    fn opened(&self, mut events: Vec<Recorded>) -> Result<Vec<Recorded>, PortError> {
+        if self.sealed {
+            return Ok(events);
+        }
+        let is_sealed = |event: &&Recorded| {
+            event.event.personal().is_some_and(|personal| personal.sealed.is_some())
+        };
+        let positions = events.iter().filter(is_sealed).map(|event| event.position);
+        let keys = read_keys(self.keys.as_ref(), positions)?;
+        open_all(&mut events, &keys);
+        Ok(events)
     }
 
     /// How its lines are written.
@@ -150,7 +177,9 @@ impl EventReader for ExportFile {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, PortError> {
-        self.read_rows(after, limit)?.iter().map(|row| row.decode().map_err(corrupt)).collect()
+        let rows = self.read_rows(after, limit)?;
+        let events = rows.iter().map(|row| row.decode().map_err(corrupt));
+        self.opened(events.collect::<Result<_, _>>()?)
     }
 
     async fn read_key(
@@ -159,7 +188,7 @@ impl EventReader for ExportFile {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Recorded>, PortError> {
-        self.search(after, limit, |row| row.stream_key == key.0)
+        self.opened(self.search(after, limit, |row| row.stream_key == key.0)?)
     }
 
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
@@ -169,7 +198,7 @@ impl EventReader for ExportFile {
                     && stream.id.as_bytes() == row.aggregate_id
             })
         };
-        self.search(Position::START, usize::MAX, wanted)
+        self.opened(self.search(Position::START, usize::MAX, wanted)?)
     }
 
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {
@@ -214,5 +243,23 @@ impl RowReader for ExportFile {
 
     async fn keys(&self) -> Result<Vec<KeyRecord>, PortError> {
         Ok(vec![])
+    }
+}
+
+#[async_trait]
+impl PersonalKeys for ExportFile {
+    async fn keys(
+        &self,
+        positions: &[Position],
+    ) -> Result<BTreeMap<Position, PersonalKey>, PortError> {
+        read_keys(self.keys.as_ref(), positions.iter().copied())
+    }
+
+    async fn shreddings(&self, _: &SellerId, _: &str) -> Result<Vec<Shredding>, PortError> {
+        Ok(vec![])
+    }
+
+    async fn parked_naming(&self, _: &[String]) -> Result<u64, PortError> {
+        Ok(0)
     }
 }

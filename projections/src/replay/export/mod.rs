@@ -7,6 +7,7 @@ mod cloud_line;
 mod csv_line;
 mod file;
 mod json_line;
+mod keys;
 mod lines;
 mod pseudonyms;
 mod write;
@@ -21,6 +22,7 @@ use domain::row::StoredRow;
 use serde_json::value::RawValue;
 
 pub use file::{ExportFile, FileError};
+pub use keys::{export_keys, keys_path};
 pub use pseudonyms::Pseudonymized;
 pub use write::{EXPORT_FRAME_ROWS, ExportError, Exported, export};
 

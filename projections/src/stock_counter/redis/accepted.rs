@@ -29,6 +29,21 @@ impl RedisAcceptedOrders {
         Ok(Self { link: Link::connect(urls).await? })
     }
 
+    /// Forgets orders; returns how many were there.
+    ///
+    /// # Errors
+    /// Redis cannot be reached; forgetting again is safe.
+    pub async fn forget(&self, orders: &[OrderId]) -> Result<u64, PortError> {
+        let commands = orders.iter().map(|order| {
+            let mut command = redis::cmd("DEL");
+            command.arg(key(*order));
+            command
+        });
+        let answers = self.link.ask_all(commands.collect()).await.map_err(unavailable)?;
+        let gone = answers.iter().filter(|answer| **answer == Value::Int(1)).count();
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
     /// Over a connection that there is: what goes out together is one write.
     pub(super) const fn over(link: Link) -> Self {
         Self { link }
