@@ -18,6 +18,7 @@ lint:
 # what is generated and committed
 generate:
     cargo run -q -- openapi > openapi/openapi.json
+    cargo run -q -- asyncapi > openapi/asyncapi.json
     cargo run -q -- config print --example > onair.example.toml
 
 # PostgreSQL, Redis and Kafka on free ports: just services start

@@ -1,5 +1,6 @@
 //! The outside of onair: HTTP, sockets, configuration, command line, and the composition root.
 
+pub mod asyncapi;
 pub mod audit;
 pub mod auth;
 pub mod bench;

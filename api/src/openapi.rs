@@ -28,6 +28,7 @@ use crate::{audit, broadcaster, ops, ordering, parked, payments, responses, webh
         (name = "spotlights", description = "Offers inside a broadcast"),
         (name = "chat", description = "What moderators and hosts do to a chat"),
         (name = "orders", description = "What viewers buy"),
+        (name = "waitlist", description = "Who waits for what is sold out"),
         (name = "payments", description = "What payment providers tell"),
         (name = "webhooks", description = "What sellers are told"),
         (name = "audit", description = "What an auditor reads of the log"),

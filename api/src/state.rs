@@ -5,9 +5,11 @@ use std::sync::Arc;
 use commands::intake::Intake;
 use domain::fingerprint::PseudonymKey;
 use domain::ports::{
-    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, SalesBoard, StockGate,
-    WebhookBook,
+    AcceptedOrders, ChatLog, Clock, EventReader, Ids, OrderBook, ParkedBook, RoomBook, SalesBoard,
+    StockGate, WebhookBook,
 };
+use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
@@ -27,12 +29,20 @@ pub struct App {
     pub order_book: Arc<dyn OrderBook>,
     /// Broadcasts and spotlights, as the log knows them.
     pub sales_board: Arc<dyn SalesBoard>,
+    /// What was asked for and refused.
+    pub demand: UnmetDemand,
+    /// Who waits for what is sold out.
+    pub waitlist: WaitlistBook,
+    /// This process's name, as it stands in what it accepts.
+    pub node: String,
     /// The live stock.
     pub gate: Arc<dyn StockGate>,
     /// Orders that the log has not decided.
     pub accepted: Arc<dyn AcceptedOrders>,
     /// What was said in chats.
     pub chat_log: Arc<dyn ChatLog>,
+    /// What rooms came to.
+    pub room_book: Arc<dyn RoomBook>,
     /// Endpoints of webhooks and what was sent to them.
     pub webhooks: Arc<dyn WebhookBook>,
     /// Where webhooks may go.

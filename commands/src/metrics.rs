@@ -89,6 +89,8 @@ pub const ORDERS_FAILED_FOR_STOCK_TOTAL: &str = "onair_orders_failed_for_stock_t
 pub const INTAKE_ORDERS_TOTAL: &str = "onair_intake_orders_total";
 /// Orders refused from the node's own sold-out verdict.
 pub const INTAKE_CACHED_REFUSALS_TOTAL: &str = "onair_intake_cached_refusals_total";
+/// Refusals, or records of them, that were not written down as unmet demand.
+pub const INTAKE_DEMAND_LOST_TOTAL: &str = "onair_intake_demand_lost_total";
 /// Orders of one signed batch of receipts.
 pub const RECEIPTS_BATCH_ORDERS: &str = "onair_receipts_batch_orders";
 /// Commands that the process role proposed, by purpose.
@@ -134,6 +136,8 @@ pub fn describe_core() {
         Unit::Count,
         "Sold out, said by the node itself"
     );
+    let lost = "Refusals, or records of them, that were not written down as unmet demand";
+    describe_counter!(INTAKE_DEMAND_LOST_TOTAL, Unit::Count, lost);
     describe_histogram!(RECEIPTS_BATCH_ORDERS, Unit::Count, "Orders signed together");
     describe_counter!(PROCESS_PROPOSALS_TOTAL, Unit::Count, "Commands proposed, by purpose");
     describe_counter!(PAYMENT_CALLS_TOTAL, Unit::Count, "Calls to providers, by operation");

@@ -84,6 +84,10 @@ impl CommandRecord {
             for added in ["admission", "open_now"] {
                 command.remove(added);
             }
+            if let Some(wait) = command.get_mut("wait").and_then(|wait| wait.as_object_mut()) {
+                wait.remove("received_at");
+                wait.remove("node");
+            }
         }
         Fingerprint::of(asked.to_string().as_bytes())
     }

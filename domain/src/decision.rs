@@ -11,7 +11,10 @@ use crate::event::{Event, StreamId};
 use crate::ids::{BroadcastId, SpotlightId};
 use crate::order::{Order, OrderCommand, OrderDecision, OrderError, OrderEvent, Scene};
 use crate::reservation::{ReservationError, ReservationEvent};
-use crate::spotlight::{SpotlightCommand, SpotlightError, SpotlightEvent, VoidCause};
+use crate::spotlight::{
+    SpotlightCommand, SpotlightError, SpotlightEvent, UnitsBySku, VoidCause, Wait,
+};
+use crate::waitlist;
 
 /// A business *no*: recorded in the inbox beside the command, never an error of the writer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +66,16 @@ pub fn decide(desk: &Desk, record: &CommandRecord, decided_at: Timestamp) -> Dec
                 events.into_iter().map(|event| (stream.clone(), Event::Broadcast(event))).collect()
             }))
         }
-        Command::Spotlight { command } => decide_spotlight(desk, record, command, &context),
-        Command::Order { command } => decide_order(desk, record, command, &context),
+        Command::Spotlight { command } => {
+            let mut decision = decide_spotlight(desk, record, command, &context);
+            waitlist::settle(desk, record, &context, &mut decision.events);
+            decision
+        }
+        Command::Order { command } => {
+            let mut decision = decide_order(desk, record, command, &context);
+            waitlist::settle(desk, record, &context, &mut decision.events);
+            decision
+        }
     }
 }
 
@@ -88,8 +99,8 @@ fn decide_spotlight(
     context: &Context,
 ) -> Decision {
     let mut decision = outcome(
-        desk.spotlight
-            .decide(command, &desk.ledger, context)
+        may_wait(desk, command)
+            .and_then(|()| desk.spotlight.decide(command, &desk.ledger, context))
             .map(|events| events.into_iter().map(|event| on_spotlight(record, event)).collect()),
     );
     let ended = decision.events.iter().any(|(_, event)| ends_entry(event));
@@ -101,6 +112,21 @@ fn decide_spotlight(
     decision
 }
 
+/// Who waits for units may have them with what they hold and have bought.
+fn may_wait(desk: &Desk, command: &SpotlightCommand) -> Result<(), SpotlightError> {
+    let SpotlightCommand::JoinWaitlist { wait, .. } = command else { return Ok(()) };
+    let Wait { viewer_ref, lines, .. } = wait.as_ref();
+    let waits = desk.spotlight.waitlist.waiting(viewer_ref).is_some()
+        || desk.spotlight.waitlist.offered(viewer_ref).is_some();
+    let limit = desk.spotlight.terms.as_deref().and_then(|terms| terms.per_viewer_limit);
+    let has = desk.units.get(viewer_ref).copied().unwrap_or(0);
+    let would_have = has.saturating_add(i64::from(lines.units()));
+    match limit {
+        Some(limit) if !waits && would_have > i64::from(limit) => Err(SpotlightError::OverLimit),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the gate ends the entry of the command that led to this event.
 const fn ends_entry(event: &Event) -> bool {
     matches!(
@@ -110,6 +136,7 @@ const fn ends_entry(event: &Event) -> bool {
                 | SpotlightEvent::SpotlightClosed { .. }
                 | SpotlightEvent::StockAdjusted { .. }
                 | SpotlightEvent::OfferChanged { .. }
+                | SpotlightEvent::WaitlistJoined { .. }
         )
     )
 }
@@ -130,6 +157,7 @@ fn void(
         epoch: admission.epoch,
         admission_no: admission.number,
         cause,
+        kept: UnitsBySku::new(),
     };
     Some(on_spotlight(record, voided))
 }

@@ -9,7 +9,8 @@ use crate::ids::{Sku, SpotlightId, ViewerRef};
 use crate::line::{Line, Lines};
 use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
-use crate::spotlight::SpotlightEvent;
+use crate::spotlight::{SpotlightEvent, UnitsBySku};
+use crate::waitlist::OFFER_ADMISSION;
 
 /// The stock of one SKU.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,27 +128,52 @@ pub fn for_each_ledger_change<'a>(event: &'a Event, mut change: impl FnMut(Ledge
                 });
             }
         }
-        Event::Spotlight(SpotlightEvent::StockAdjusted { spotlight_id, sku, delta, .. }) => {
+        Event::Spotlight(SpotlightEvent::StockAdjusted {
+            spotlight_id, sku, delta, kept, ..
+        }) => {
             let (spotlight, limit) = (*spotlight_id, *delta);
-            change(LedgerChange { spotlight, sku, limit, held: 0, confirmed: 0 });
+            let held = i64::from(kept.get(sku).copied().unwrap_or(0));
+            change(LedgerChange { spotlight, sku, limit, held, confirmed: 0 });
+        }
+        Event::Spotlight(SpotlightEvent::AdmissionVoided { spotlight_id, kept, .. }) => {
+            hold(*spotlight_id, kept, 1, change);
+        }
+        Event::Spotlight(SpotlightEvent::UnitsFreed { spotlight_id, units }) => {
+            hold(*spotlight_id, units, -1, change);
         }
         Event::Reservation(event) => {
             let (held, confirmed) = match event {
+                // they were held for whoever is next in line
+                ReservationEvent::StockReserved { admission_no: OFFER_ADMISSION, .. } => return,
                 ReservationEvent::StockReserved { .. } => (1, 0),
                 ReservationEvent::ReservationConfirmed { .. } => (-1, 1),
                 ReservationEvent::ReservationReleased { .. } => (-1, 0),
             };
             for line in event.lines() {
+                let kept = i64::from(event.kept(&line.sku));
                 change(LedgerChange {
                     spotlight: event.spotlight_id(),
                     sku: &line.sku,
                     limit: 0,
-                    held: held * units_of(line),
+                    held: held * units_of(line) + kept,
                     confirmed: confirmed * units_of(line),
                 });
             }
         }
         _ => {}
+    }
+}
+
+/// Units that are held for those who wait, or are not any more.
+fn hold<'a>(
+    spotlight: SpotlightId,
+    units: &'a UnitsBySku,
+    sign: i64,
+    mut change: impl FnMut(LedgerChange<'a>),
+) {
+    for (sku, units) in units {
+        let held = sign * i64::from(*units);
+        change(LedgerChange { spotlight, sku, limit: 0, held, confirmed: 0 });
     }
 }
 

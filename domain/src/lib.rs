@@ -10,6 +10,7 @@ pub mod broadcast;
 pub mod cloudevents;
 pub mod command;
 pub mod decision;
+pub mod demand;
 pub mod desk;
 pub mod envelope;
 pub mod event;
@@ -39,6 +40,7 @@ pub mod shredding;
 pub mod spotlight;
 pub mod upcast;
 pub mod views;
+pub mod waitlist;
 
 /// A point in time, always UTC.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

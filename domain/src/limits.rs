@@ -34,6 +34,10 @@ pub const PAYMENT_METHOD_MAX_CHARS: usize = 64;
 pub const PRICE_MINOR_MAX: i64 = 10_000_000_000;
 /// How far ahead a time may be set, in days.
 pub const SCHEDULE_DAYS_MAX: i64 = 366;
+/// Viewers that one record of unmet demand names.
+pub const DEMAND_VIEWERS_MAX: usize = 64;
+/// Viewers that wait for units of one spotlight.
+pub const WAITLIST_MAX: usize = 2_000;
 /// Payment attempts of one order.
 pub const PAYMENT_ATTEMPTS_MAX: u32 = 5;
 /// Viewers of one broadcast that are muted or banned.

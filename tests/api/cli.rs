@@ -130,6 +130,8 @@ fn the_printed_documents_are_the_committed_ones() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let committed = std::fs::read_to_string(root.join("openapi/openapi.json")).expect("reads");
     assert_eq!(out(&onair(dir.path(), &[], &["openapi"])), committed);
+    let committed = std::fs::read_to_string(root.join("openapi/asyncapi.json")).expect("reads");
+    assert_eq!(out(&onair(dir.path(), &[], &["asyncapi"])), committed);
     let example = std::fs::read_to_string(root.join("onair.example.toml")).expect("reads");
     assert_eq!(out(&onair(dir.path(), &[], &["config", "example"])), example);
     assert!(out(&onair(dir.path(), &[], &["completions", "bash"])).contains("_onair"));

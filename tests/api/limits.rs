@@ -77,6 +77,8 @@ async fn probes_documents_and_metrics_answer() {
     let committed: Value =
         serde_json::from_str(&::api::openapi::document_json().expect("JSON")).expect("JSON");
     assert_eq!(document.body, committed);
+    let document = server.send(server.request(&Method::GET, "/asyncapi.json")).await.expect(200);
+    assert_eq!(document.body, ::api::asyncapi::document());
     let docs = server.send(server.request(&Method::GET, "/docs/")).await.expect(200);
     let page = docs.body.as_str().expect("a page").to_owned();
     assert!(page.contains("swagger") && !page.contains("https://"), "loads from another host");
@@ -103,7 +105,7 @@ async fn every_path_answers_a_wrong_method_with_a_problem() {
             (path.replace("{id}", &uuid::Uuid::nil().to_string()), known.cloned().collect())
         })
         .collect();
-    for path in ["/docs/", "/openapi.json", "/connection/websocket"] {
+    for path in ["/docs/", "/openapi.json", "/asyncapi.json", "/connection/websocket"] {
         methods.push((path.to_owned(), vec!["get".to_owned()]));
     }
     for (path, known) in methods {

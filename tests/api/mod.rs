@@ -16,5 +16,6 @@ pub mod server;
 mod shows;
 mod standstill;
 mod stripe_double;
+mod waitlist;
 mod webhooks;
 mod withdrawals;

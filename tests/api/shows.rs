@@ -161,6 +161,29 @@ async fn the_numbers_of_a_show_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_shown_to_the_host() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 1, json!({})).await;
+    server.order(&viewer("ana"), "k", &order_of(&spotlight, 1)).await.expect(202);
+    for name in ["bob", "cat", "bob", "dan"] {
+        let asked = order_of(&spotlight, if name == "dan" { 3 } else { 1 });
+        server.order(&viewer(name), "k", &asked).await.problem(409, "sold_out");
+    }
+    let path = format!("/v1/broadcasts/{broadcast}/metrics");
+    let told = eventually("all of it is told", Duration::from_secs(60), async || {
+        let demand = server.get(&path, &host()).await.body["unmet_demand"].clone();
+        (demand["requests"] == 4).then_some(demand)
+    })
+    .await;
+    assert_eq!((&told["units"], &told["viewers"]), (&json!(6), &json!(3)));
+    let sku = &told["skus"][0];
+    assert_eq!((&sku["spotlight_id"], &sku["sku"]), (&json!(spotlight), &json!("lamp")));
+    assert_eq!((&sku["units"], &sku["viewers"]), (&json!(6), &json!(3)));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_walked_by_its_cursor() {
     let server = Server::start().await;
     let body = json!({"title": "t", "currency": "KRW"});

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use commands::clock::SystemClock;
 use commands::store::{StoreOptions, open_audit};
@@ -17,6 +18,7 @@ use sqlx::Executor;
 use super::program::replay;
 use super::show::{Base, Rows, show};
 use crate::support::events::Story;
+use crate::support::eventually;
 
 /// Orders of the long story.
 const ORDERS: u32 = 300;
@@ -30,8 +32,9 @@ async fn reader_of(url: &str) -> Arc<dyn EventReader> {
 pub async fn follow(url: &str) -> read_model::ReadModels {
     let (reader, models) = (reader_of(url).await, read_model::open(url).await.expect("opens"));
     let log = reader.read(Position::START, 1_000_000).await.expect("reads");
-    models.orders.apply(&log).await.expect("applies");
-    models.board.apply(&log).await.expect("applies");
+    for model in models.in_tables() {
+        model.apply(&log).await.expect("applies");
+    }
     models
 }
 
@@ -154,18 +157,15 @@ async fn an_interrupted_build_goes_on_where_it_was() {
 /// Applies the log to the live read models in small steps, as a server does.
 async fn serve(url: String, log: Arc<Vec<domain::envelope::Recorded>>, done: Arc<AtomicBool>) {
     let models = read_model::open(&url).await.expect("opens");
-    let (mut orders, mut board) = (Position::START, Position::START);
+    let apply = models.in_tables();
+    let mut at = [Position::START; 4];
     let end = log.last().expect("is not empty").position;
-    while orders < end || board < end {
-        let after = |at: Position| {
+    while at.iter().any(|at| *at < end) {
+        for (model, at) in apply.iter().zip(&mut at) {
             let from = usize::try_from(at.0).expect("fits");
-            &log[from..(from + 3).min(log.len())]
-        };
-        if let Ok(at) = models.orders.apply(after(orders)).await {
-            orders = at;
-        }
-        if let Ok(at) = models.board.apply(after(board)).await {
-            board = at;
+            if let Ok(applied) = model.apply(&log[from..(from + 3).min(log.len())]).await {
+                *at = applied;
+            }
         }
     }
     done.store(true, Ordering::Release);
@@ -223,4 +223,43 @@ async fn what_another_fold_has_written_is_built_anew() {
         assert_eq!(models.board.checkpoint().await.expect("reads"), story.head());
         models.board.apply(story.log()).await.expect("is ours again");
     }
+}
+
+/// Waits until a statement of this database runs or waits.
+async fn until_it_runs(pool: &sqlx::PgPool, like: &str) {
+    eventually("the statement runs", Duration::from_mins(1), async || {
+        let running: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE $1",
+        )
+        .bind(like)
+        .fetch_one(pool)
+        .await
+        .expect("counts");
+        (running > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_gives_way_to_a_reader_and_asks_again() {
+    let story = long_story();
+    let base = Base::postgres(&Rows::of(story.log())).await;
+    follow(&base.url).await;
+    let reader = reader_of(&base.url).await;
+    let options = BuildOptions::new(Arc::new(SystemClock));
+    let tables = rebuild::open(&base.url, Model::SalesBoard).await.expect("opens");
+    build(tables.as_ref(), &reader, &options, &mut |_, _| {}).await.expect("builds");
+    let pool = sqlx::PgPool::connect(&base.url).await.expect("connects");
+    // one that reads the tables in the other order, and longer than an attempt waits
+    let mut reading = pool.begin().await.expect("begins");
+    reading.execute("SELECT FROM board_broadcasts").await.expect("reads");
+    let swapping = tokio::task::spawn(async move { swap(tables.as_ref(), &reader).await });
+    until_it_runs(&pool, "%pg_sleep%").await;
+    until_it_runs(&pool, "LOCK TABLE%").await;
+    // waits for the lock that waits for it
+    let second = reading.execute("SELECT FROM board_spotlights").await;
+    drop(reading);
+    let swapped = swapping.await.expect("ends").expect("swaps");
+    assert_eq!(swapped.position, story.head(), "{second:?}");
 }

@@ -4,13 +4,16 @@
 mod board;
 mod board_due;
 mod chat_log;
+mod demand;
 mod fold;
 mod orders;
 mod orders_edges;
 mod orders_lists;
 mod orders_states;
+mod rooms;
 mod runner;
 mod setup;
+mod waitlist;
 
 /// One test per adapter of each function of a suite, which takes fresh read models.
 macro_rules! on_every_adapter {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use domain::envelope::Recorded;
-use domain::ports::{ChatLog, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, OrderBook, RoomBook, SalesBoard};
 use projections::chat_log::MemoryChatLog;
+use projections::key_table::MemoryTable;
 use projections::order_book::{MemoryOrderBook, PostgresOrderBook, SqliteOrderBook};
 use projections::read_model::{open, open_sqlite};
+use projections::room_book::MemoryRoomBook;
 use projections::sales_board::{MemorySalesBoard, PostgresSalesBoard, SqliteSalesBoard};
+use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 use sqlx::{PgPool, SqlitePool};
 use tempfile::TempDir;
 
@@ -26,7 +30,10 @@ pub struct Books {
     pub other_orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
     pub other_board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
+    pub rooms: Arc<dyn RoomBook>,
     pub rows: Rows,
     /// The address of the database that holds the rows, if one does.
     pub database: Option<String>,
@@ -41,7 +48,10 @@ impl Books {
             other_orders: orders,
             board: board.clone(),
             other_board: board,
+            demand: Arc::new(MemoryTable::default()),
+            waitlist: Arc::new(MemoryTable::default()),
             chat: Arc::new(MemoryChatLog::default()),
+            rooms: Arc::new(MemoryRoomBook::default()),
             rows: Rows::Memory,
             database: None,
         }
@@ -58,7 +68,10 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(SqliteSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
+            rooms: other.rooms,
             rows: Rows::Sqlite(pool, folder),
             database: Some(url),
         }
@@ -74,7 +87,10 @@ impl Books {
             other_orders: other.orders,
             board: Arc::new(PostgresSalesBoard::new(pool.clone())),
             other_board: other.board,
+            demand: other.demand,
+            waitlist: other.waitlist,
             chat: other.chat,
+            rooms: other.rooms,
             rows: Rows::Postgres(pool),
             database: Some(url),
         }

@@ -1,7 +1,7 @@
 //! What every bus does, in memory, on Redis and on a Redis Cluster.
 
 use domain::envelope::Position;
-use domain::ports::{Audience, FeedPosition, PortError};
+use domain::ports::{Audience, FeedPosition, PortError, Report};
 use projections::viewer_feed::{
     CHAT_MESSAGES_MAX, FeedLimits, STREAM_MESSAGES_MAX, SUBSCRIBER_MESSAGES_MAX, merge_patch,
 };
@@ -37,6 +37,7 @@ on_every_bus!(
     a_chat_keeps_its_named_messages,
     counts_are_added_up_and_patched_in,
     an_audience_is_the_sum_of_the_nodes_that_still_say_so,
+    viewers_are_counted_once_and_their_most_is_known,
 );
 
 async fn bus(kind: Kind) -> Harness {
@@ -352,7 +353,8 @@ async fn an_audience_is_the_sum_of_the_nodes_that_still_say_so(kind: Kind) {
     let long = std::time::Duration::from_mins(1);
     let says = async |node: &str, clients: u32, viewers: u32, lasting| {
         let audience = Audience { clients, viewers };
-        let sum = harness.bus.report(&live, node, audience, lasting).await.unwrap();
+        let report = Report { node, audience, came: &[], lasting };
+        let sum = harness.bus.report(&live, &report).await.unwrap().audience;
         (sum.clients, sum.viewers)
     };
     assert_eq!(says("one", 3, 2, long).await, (3, 2));
@@ -362,4 +364,26 @@ async fn an_audience_is_the_sum_of_the_nodes_that_still_say_so(kind: Kind) {
     let snapshot = harness.bus.snapshot(&live).await.unwrap();
     assert_eq!((snapshot.data, snapshot.position.offset), (json!({"viewer_count": 6}), 3));
     assert_eq!(says("two", 5, 5, std::time::Duration::ZERO).await, (1, 1), "its word has run out");
+}
+
+async fn viewers_are_counted_once_and_their_most_is_known(kind: Kind) {
+    let harness = bus(kind).await;
+    let live = channel("live:");
+    let says = async |node: &str, viewers: u32, came: &[u64]| {
+        let audience = Audience { clients: viewers, viewers };
+        let lasting = std::time::Duration::from_mins(1);
+        let report = Report { node, audience, came, lasting };
+        let attendance = harness.bus.report(&live, &report).await.unwrap();
+        (attendance.audience.viewers, attendance.peak, attendance.distinct)
+    };
+    assert_eq!(says("one", 0, &[]).await, (0, 0, 0));
+    assert_eq!(says("one", 3, &[1, 2, 3]).await, (3, 3, 3));
+    assert_eq!(says("two", 2, &[3, u64::MAX]).await, (5, 5, 4), "one is at both nodes");
+    assert_eq!(says("one", 1, &[2]).await, (3, 5, 4), "two have gone");
+    let many: Vec<u64> = (0..5_000).map(|_| rand::random()).collect();
+    let (_, _, distinct) = says("two", 2, &many).await;
+    assert!((4_850..=5_160).contains(&distinct), "{distinct}");
+    assert_eq!(says("two", 2, &many).await.2, distinct, "nobody is counted twice");
+    harness.lose(&live).await;
+    assert_eq!(says("two", 2, &many[..3]).await, (2, 2, 3), "a lost channel counts from nothing");
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::support::required;
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct RandomIds;
 
@@ -86,7 +86,7 @@ impl Harness {
             memory.lose();
         }
         if let Some((url, prefix)) = &self.redis {
-            let keys = ["meta", "state", "log", "nodes"]
+            let keys = ["meta", "state", "log", "nodes", "viewers"]
                 .map(|part| format!("{prefix}:feed:{{{channel}}}:{part}"));
             let delete = redis::cmd("DEL").arg(&keys[..]).to_owned();
             let _: i64 = if url.contains(',') {

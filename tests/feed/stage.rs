@@ -17,6 +17,7 @@ use domain::ports::{Clock, FeedBus, Ids};
 use parking_lot::Mutex;
 use projections::chat_log::MemoryChatLog;
 use projections::order_book::MemoryOrderBook;
+use projections::room_book::MemoryRoomBook;
 use projections::sales_board::MemorySalesBoard;
 use projections::stock_counter::MemoryAcceptedOrders;
 use projections::viewer_feed::{MemoryFeedBus, ViewerFeed};
@@ -88,6 +89,7 @@ pub struct Stage {
     pub board: Arc<MemorySalesBoard>,
     pub orders: Arc<MemoryOrderBook>,
     pub chat_log: Arc<MemoryChatLog>,
+    pub rooms: Arc<MemoryRoomBook>,
     pub live: Arc<LiveState>,
     limits: LiveLimits,
     feed: tokio::sync::Mutex<(ViewerFeed, Position)>,
@@ -103,13 +105,14 @@ impl Stage {
         let orders = Arc::new(MemoryOrderBook::default());
         let log = Log::new(PseudonymKey::from_secret(b"stage"));
         let chat_log = Arc::new(MemoryChatLog::default());
-        let live = node(&bus, &board, &orders, &log, &chat_log, limits);
+        let rooms = Arc::new(MemoryRoomBook::default());
+        let live = node(&bus, &board, &orders, &log, (&chat_log, &rooms), limits);
         let shared: Arc<dyn FeedBus> = bus.clone();
         let feed = ViewerFeed::new(Arc::new(log.clone()), shared, clock);
         let mut tasks = JoinSet::new();
         let address = serve(&live, &mut tasks).await;
         let feed = tokio::sync::Mutex::new((feed, Position::START));
-        Self { log, bus, board, orders, chat_log, live, limits, feed, address, tasks }
+        Self { log, bus, board, orders, chat_log, rooms, live, limits, feed, address, tasks }
     }
 
     pub fn url(&self) -> String {
@@ -130,8 +133,8 @@ impl Stage {
 
     /// Another node on the same bus; its address.
     pub async fn second_node(&mut self) -> String {
-        let live =
-            node(&self.bus, &self.board, &self.orders, &self.log, &self.chat_log, self.limits);
+        let kept = (&self.chat_log, &self.rooms);
+        let live = node(&self.bus, &self.board, &self.orders, &self.log, kept, self.limits);
         url(serve(&live, &mut self.tasks).await)
     }
 
@@ -161,7 +164,7 @@ fn node(
     board: &Arc<MemorySalesBoard>,
     orders: &Arc<MemoryOrderBook>,
     log: &Log,
-    chat_log: &Arc<MemoryChatLog>,
+    (chat_log, rooms): (&Arc<MemoryChatLog>, &Arc<MemoryRoomBook>),
     limits: LiveLimits,
 ) -> Arc<LiveState> {
     let clock = Arc::new(WallClock);
@@ -180,6 +183,7 @@ fn node(
             accepted: Arc::new(MemoryAcceptedOrders::new(clock)),
             reader: Arc::new(log.clone()),
         },
+        rooms: rooms.clone(),
         chat_log: chat_log.clone(),
         chat_kept: TimeDelta::days(1),
         node: RandomIds.uuid().to_string(),

@@ -39,7 +39,7 @@ const CUTS_PER_SECOND: u32 = 50;
 /// Units of the lamp: enough for all.
 const UNITS: u32 = 100_000;
 /// How long the last message may take on a busy machine.
-const SEEN_WITHIN: Duration = Duration::from_secs(30);
+const SEEN_WITHIN: Duration = Duration::from_secs(90);
 /// Events that are read at once.
 const EVENTS_AT_ONCE: usize = 500;
 

@@ -87,7 +87,7 @@ async fn killed_at_random_moments_nothing_accepted_is_lost() {
     }
     server.stop().await;
     let (code, out, errors) =
-        process::run(dir.path(), &settings, &["replay", "verify", "--json"]).await;
+        process::run_again(dir.path(), &settings, &["replay", "verify", "--json"]).await;
     let report: serde_json::Value =
         serde_json::from_str(&out).unwrap_or_else(|_| panic!("{errors}"));
     assert_eq!((code, &report["verdict"]), (0, &json!("good")), "{report:#}");

@@ -29,7 +29,9 @@ const FAILS_EVERY: usize = 10;
 /// How long the group may take to share the partitions out: some heartbeats.
 const SHARED_WITHIN: Duration = Duration::from_mins(1);
 /// How long a node may answer from a sold-out verdict, with room for a busy machine.
-const REPEAT_WITHIN: Duration = Duration::from_secs(10);
+const REPEAT_WITHIN: Duration = Duration::from_secs(60);
+/// How long the stock that is shown may be behind the last order.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// What came of a press, by order id.
 pub type Admitted = BTreeMap<String, String>;
@@ -202,7 +204,7 @@ pub async fn check_stock(shop: &Shop, base: &str, spotlight: &str, ends: &BTreeM
             *sold.entry(sku).or_default() += line["quantity"].as_i64().expect("a quantity");
         }
     }
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + SETTLED_WITHIN;
     loop {
         let inventory = shop.inventory(base, spotlight).await;
         let stocks = inventory.as_object().expect("an inventory");

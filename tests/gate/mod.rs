@@ -16,4 +16,5 @@ mod story;
 mod suite;
 mod suite_apply;
 mod suite_narrow;
+mod suite_waitlist;
 mod world;

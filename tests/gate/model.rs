@@ -10,7 +10,7 @@ use domain::ledger::{Ledger, ledger_deltas};
 use domain::ports::{
     Applied, Clock, EntryState, Loaded, Narrow, Narrowed, Narrowing, Take, TakeOutcome,
 };
-use domain::spotlight::VoidCause;
+use domain::spotlight::{UnitsBySku, VoidCause, units_of};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -19,7 +19,7 @@ use super::story::{Story, sku, time, viewer};
 use super::suite::Gate;
 
 const ORDERS: usize = 6;
-const HOST_COMMANDS: usize = 5;
+const HOST_COMMANDS: usize = 7;
 /// Random sequences of one run.
 const CASES: u32 = 40;
 /// Operations of one sequence.
@@ -37,7 +37,10 @@ enum Step {
     Fail { order: usize, of_known: bool },
     Void { order: usize, known: bool },
     Confirm(usize),
-    Release(usize),
+    Release { order: usize, keep: bool },
+    Offer(usize),
+    Leave(usize),
+    Free,
     EndNarrow(usize),
     VoidNarrow(usize),
     Resume,
@@ -66,7 +69,11 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(order, of_known)| Step::Fail { order, of_known }),
         2 => (order.clone(), any::<bool>()).prop_map(|(order, known)| Step::Void { order, known }),
         2 => order.clone().prop_map(Step::Confirm),
-        2 => order.prop_map(Step::Release),
+        3 => (order.clone(), any::<bool>())
+            .prop_map(|(order, keep)| Step::Release { order, keep }),
+        3 => order.prop_map(Step::Offer),
+        1 => (0..2_usize).prop_map(Step::Leave),
+        1 => Just(Step::Free),
         2 => host.clone().prop_map(Step::EndNarrow),
         2 => host.prop_map(Step::VoidNarrow),
         2 => Just(Step::Resume),
@@ -98,6 +105,8 @@ struct Both {
     narrows: Vec<Narrow>,
     narrowed: BTreeMap<usize, Admission>,
     epoch: u64,
+    /// What the log keeps for those who wait.
+    kept: UnitsBySku,
 }
 
 fn untimed_admission(admission: Admission) -> Admission {
@@ -151,6 +160,8 @@ impl Both {
             Narrowing::ChangeOffer,
             Narrowing::Pause,
             Narrowing::Reduce { sku: sku("b c"), units: 9 },
+            Narrowing::Wait { viewer: viewer("ana maria"), units: 1 },
+            Narrowing::Wait { viewer: viewer("bob"), units: 2 },
         ];
         let narrows = narrowings.into_iter().map(|narrowing| story.narrow(narrowing)).collect();
         let mut both = Self {
@@ -164,6 +175,7 @@ impl Both {
             narrows,
             narrowed: BTreeMap::new(),
             epoch: 1,
+            kept: UnitsBySku::new(),
         };
         both.give().await;
         both
@@ -284,19 +296,52 @@ impl Both {
                 self.story.confirmed(&self.takes[*order].clone());
                 self.logged[*order] = Logged::Ended;
             }
-            Step::Release(order) if self.logged[*order] == Logged::Held => {
-                self.story.released(&self.takes[*order].clone());
+            Step::Release { order, keep } if self.logged[*order] == Logged::Held => {
+                let take = self.takes[*order].clone();
+                if *keep {
+                    self.story.keeps = units_of(&take.lines);
+                    for (sku, units) in &self.story.keeps {
+                        *self.kept.entry(sku.clone()).or_default() += units;
+                    }
+                }
+                self.story.released(&take);
                 self.logged[*order] = Logged::Ended;
+            }
+            Step::Offer(order) if self.logged[*order] == Logged::No && *order != 5 => {
+                let take = self.takes[*order].clone();
+                let units = units_of(&take.lines);
+                let fits = |(sku, units)| self.kept.get(sku).is_some_and(|kept| kept >= units);
+                // an offer has an order of its own, which no gate was asked for
+                if self.admissions.contains_key(order) || !units.iter().all(fits) {
+                    return;
+                }
+                for (sku, units) in &units {
+                    *self.kept.get_mut(sku).expect("fits") -= units;
+                }
+                self.story.offered(&take, self.epoch);
+                self.logged[*order] = Logged::Held;
+            }
+            Step::Leave(which) => {
+                let names = [viewer("ana maria"), viewer("bob")];
+                self.story.left(&names[*which]);
+            }
+            Step::Free => {
+                let mut units = std::mem::take(&mut self.kept);
+                units.retain(|_, units| *units > 0);
+                self.story.freed(units);
             }
             Step::EndNarrow(index) => {
                 let entry = self.narrows[*index].entry;
-                match &self.narrows[*index].narrowing {
+                match &self.narrows[*index].narrowing.clone() {
                     Narrowing::Reduce { sku, units } => {
                         let units = i64::from(*units);
                         self.story.adjusted(sku.as_str(), -units, Some(entry));
                     }
                     Narrowing::ChangeOffer => {
                         self.story.repriced(entry);
+                    }
+                    Narrowing::Wait { viewer, units } => {
+                        self.story.joined(entry, viewer, &[("a", *units)]);
                     }
                     _ => {
                         self.story.paused(entry);

@@ -20,7 +20,10 @@ use domain::personal::Personal;
 use domain::ports::{Narrow, Narrowing, Take};
 use domain::quantity::Quantity;
 use domain::reservation::{ReleaseReason, ReservationEvent};
-use domain::spotlight::{Cause, SpotlightEvent, SpotlightTerms, VoidCause};
+use domain::spotlight::{
+    Cause, SpotlightEvent, SpotlightTerms, UnitsBySku, VoidCause, Wait, WaitOutcome, units_of,
+};
+use domain::waitlist::OFFER_ADMISSION;
 use uuid::Uuid;
 
 pub fn time(seconds: i64) -> Timestamp {
@@ -74,6 +77,8 @@ pub struct Story {
     pub closes_at: Option<Timestamp>,
     pub opens_at: Option<Timestamp>,
     pub per_viewer_limit: Option<u32>,
+    /// What the next event that gives units up keeps for those who wait.
+    pub keeps: UnitsBySku,
 }
 
 impl Story {
@@ -87,6 +92,7 @@ impl Story {
             closes_at: None,
             opens_at: None,
             per_viewer_limit: None,
+            keeps: UnitsBySku::new(),
         }
     }
 
@@ -209,6 +215,7 @@ impl Story {
             gate_entry,
             refund_of: None,
             personal: Personal::default(),
+            kept: std::mem::take(&mut self.keeps),
         };
         self.on_spotlight(event, gate_entry.unwrap_or_else(fresh))
     }
@@ -229,6 +236,7 @@ impl Story {
             epoch: admission.epoch,
             admission_no: admission.number,
             cause,
+            kept: std::mem::take(&mut self.keeps),
         };
         self.on_spotlight(event, fresh())
     }
@@ -295,8 +303,62 @@ impl Story {
             viewer_ref: take.viewer.clone(),
             lines: take.lines.clone(),
             reason: ReleaseReason::HoldExpired,
+            kept: std::mem::take(&mut self.keeps),
         };
         self.record(StreamId::reservation(take.order), Event::Reservation(event), fresh())
+    }
+
+    /// As the next event of a release or an addition, all of these stay taken.
+    pub fn keeping(&mut self, units: &[(&str, u32)]) -> &mut Self {
+        self.keeps = units_of(&lines(units));
+        self
+    }
+
+    /// A viewer stands in line.
+    pub fn joined(&mut self, entry: Uuid, viewer: &ViewerRef, wanted: &[(&str, u32)]) -> Recorded {
+        let wait = Wait {
+            viewer_ref: viewer.clone(),
+            lines: lines(wanted),
+            received_at: time(0),
+            node: "n".to_owned(),
+            personal: Personal::default(),
+        };
+        let spotlight_id = self.spotlight;
+        let event = SpotlightEvent::WaitlistJoined { spotlight_id, entry, wait: Box::new(wait) };
+        self.on_spotlight(event, entry)
+    }
+
+    /// An offer to somebody who waits, as one decision writes it.
+    pub fn offered(&mut self, take: &Take, epoch: u64) -> Vec<Recorded> {
+        let admission =
+            Admission { epoch, number: OFFER_ADMISSION, at: time(0), offer_version: self.version };
+        let mut events = self.reserved(take, admission);
+        let event = SpotlightEvent::WaitlistOffered {
+            spotlight_id: self.spotlight,
+            viewer_ref: take.viewer.clone(),
+            order_id: take.order,
+            lines: take.lines.clone(),
+            expires_at: time(1_800_000_000),
+        };
+        events.push(self.on_spotlight(event, fresh()));
+        events
+    }
+
+    /// A viewer leaves the line.
+    pub fn left(&mut self, viewer: &ViewerRef) -> Recorded {
+        let event = SpotlightEvent::WaitlistEnded {
+            spotlight_id: self.spotlight,
+            viewer_ref: viewer.clone(),
+            outcome: WaitOutcome::Declined,
+            order_id: None,
+        };
+        self.on_spotlight(event, fresh())
+    }
+
+    /// Units that were kept are free.
+    pub fn freed(&mut self, units: UnitsBySku) -> Recorded {
+        let spotlight_id = self.spotlight;
+        self.on_spotlight(SpotlightEvent::UnitsFreed { spotlight_id, units }, fresh())
     }
 
     /// Units of a sale that the host gives back.

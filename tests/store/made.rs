@@ -121,6 +121,7 @@ impl Show {
             gate_entry: None,
             refund_of: None,
             personal: Personal::default(),
+            kept: domain::spotlight::UnitsBySku::new(),
         };
         self.spotlight(sequence, event)
     }
@@ -162,6 +163,7 @@ impl Show {
             viewer_ref: viewer(by),
             lines: lines(name, units),
             reason: ReleaseReason::HoldExpired,
+            kept: domain::spotlight::UnitsBySku::new(),
         };
         event(StreamId::reservation(order), 2, self.key(), Event::Reservation(what))
     }

@@ -65,7 +65,7 @@ impl Cluster {
             setting("ONAIR_AUTH_HS256_SECRET_FILE", &secret_file.to_string_lossy()),
             setting("ONAIR_LOG", "info"),
         ];
-        let (code, _, errors) = process::run(dir.path(), &settings, &["migrate"]).await;
+        let (code, _, errors) = process::run_again(dir.path(), &settings, &["migrate"]).await;
         assert_eq!(code, 0, "onair migrate: {errors}");
         let make = |name: &str, roles: &str| Onair::new(name, dir.path(), roles, &settings);
         let mut cluster = Self {
@@ -103,7 +103,8 @@ impl Cluster {
     /// `onair replay verify --json` with exit code.
     pub async fn verify(&self) -> (i32, Value) {
         let (code, out, errors) =
-            process::run(self.dir.path(), &self.settings, &["replay", "verify", "--json"]).await;
+            process::run_again(self.dir.path(), &self.settings, &["replay", "verify", "--json"])
+                .await;
         let report = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}\n{errors}"));
         (code, report)
     }

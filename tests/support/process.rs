@@ -10,6 +10,8 @@ use serde::Deserialize;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a process may take to stop after SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+/// How long a server may stand still.
+const REACHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The exit code where something it depends on cannot be reached; a supervisor starts it again.
 const UNREACHABLE: i32 = 3;
@@ -211,4 +213,20 @@ pub async fn run(
         String::from_utf8_lossy(&output.stdout).into_owned(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
     )
+}
+
+/// As [`run`]; again while it says that a server cannot be reached, as a nightly job does where a
+/// busy disk lets a server stand still.
+pub async fn run_again(
+    dir: &Path,
+    settings: &[(String, String)],
+    arguments: &[&str],
+) -> (i32, String, String) {
+    let until = Instant::now() + REACHED_WITHIN;
+    loop {
+        let ended = run(dir, settings, arguments).await;
+        if ended.0 != UNREACHABLE || Instant::now() > until {
+            return ended;
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::shop::Shop;
 use super::viewer::{Seen, Viewer, faults_of};
 
 /// How long the last push may take on a busy machine, after its order was read as ended.
-const SEEN_WITHIN: Duration = Duration::from_secs(30);
+const SEEN_WITHIN: Duration = Duration::from_secs(90);
 
 /// What one viewer saw, by its name.
 struct Witness {

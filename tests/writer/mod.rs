@@ -2,6 +2,7 @@
 //! something may be lost.
 
 mod batches;
+mod demand;
 mod gateway;
 mod hosts;
 mod orders;
@@ -11,4 +12,5 @@ mod providers;
 mod real;
 mod restarts;
 mod rig;
+mod waitlist;
 mod withdrawals;

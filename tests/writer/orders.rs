@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use commands::faults::{Action, INTAKE_AFTER_TAKE};
 use commands::intake::{
-    ACK_BOUND, PlaceRefusal, REDRIVE_AFTER, Receipt, ReceiptSigner, SOLD_OUT_RENEWAL,
+    ACK_BOUND, Asker, PlaceRefusal, REDRIVE_AFTER, Receipt, ReceiptSigner, SOLD_OUT_RENEWAL,
     SOLD_OUT_STALENESS, VOID_AFTER, verify_receipt,
 };
 use domain::command::{Command, CommandRecord};
@@ -133,7 +133,9 @@ async fn one_order_has_the_verdict_renewed_while_the_others_are_refused_by_it() 
     let known = |name: &str| {
         let late = request(name, "k", 1, "none");
         let what = (late.spotlight, late.offer_version, &late.lines);
-        rig.intake.known_refusal(late.order_id(), &late.seller, what).is_some()
+        let viewer_ref = || late.viewer_ref.clone();
+        let asker = Asker { viewer: name, viewer_ref: &viewer_ref };
+        rig.intake.known_refusal(late.order_id(), &late.seller, what, asker).is_some()
     };
     let moment = Duration::from_millis(1);
     rig.pass(SOLD_OUT_RENEWAL + moment).await;
@@ -155,7 +157,9 @@ async fn sold_out_is_not_said_while_the_log_is_known_to_be_down() {
     assert!(matches!(rig.place(late.clone()).await, Err(PlaceRefusal::SoldOut { .. })));
     let known = || {
         let what = (late.spotlight, late.offer_version, &late.lines);
-        rig.intake.known_refusal(late.order_id(), &late.seller, what)
+        let viewer_ref = || late.viewer_ref.clone();
+        let asker = Asker { viewer: "bob", viewer_ref: &viewer_ref };
+        rig.intake.known_refusal(late.order_id(), &late.seller, what, asker)
     };
     assert!(matches!(known(), Some(PlaceRefusal::SoldOut { .. })));
     rig.log.down.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -38,6 +38,23 @@ async fn send(rig: &Rig, id: &str, command: OrderCommand) {
     rig.run(rig.log.append(&record)).await.expect("appends");
 }
 
+/// Payments, each under a key of its own.
+const MANY: u32 = 200;
+
+#[tokio::test]
+async fn payments_that_share_one_connection_with_the_checkpoint_all_end() {
+    let rig = Rig::selling(MANY).await;
+    let mut orders = vec![];
+    for n in 0..MANY {
+        let asked = request(&format!("viewer-{n}"), "k", 1, "sim_ok");
+        orders.push(asked.order_id());
+        rig.place(asked).await.expect("promised");
+    }
+    for order in orders {
+        ended(&rig, order, OrderStatus::Confirmed).await;
+    }
+}
+
 #[tokio::test]
 async fn each_method_ends_as_the_contract_says() {
     for (method, status, reason, remaining) in [

@@ -22,6 +22,7 @@ use domain::ports::{
 use domain::spotlight::SpotlightCommand;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A consumer that gets what a test sends.
 pub struct Script {
@@ -87,6 +88,8 @@ pub struct FaultyStore {
     pub ambiguous: Mutex<Vec<Ambiguous>>,
     pub away: AtomicBool,
     pub appends: AtomicUsize,
+    /// What a process has only so many of; who waits gets the next one in turn.
+    connections: Semaphore,
 }
 
 impl FaultyStore {
@@ -97,7 +100,15 @@ impl FaultyStore {
             ambiguous: Mutex::default(),
             away: AtomicBool::new(false),
             appends: AtomicUsize::new(0),
+            connections: Semaphore::new(1),
         })
+    }
+
+    async fn connected(&self) -> SemaphorePermit<'_> {
+        let permit = self.connections.acquire().await.expect("is never closed");
+        // the answer does not come at once
+        tokio::task::yield_now().await;
+        permit
     }
 
     fn up(&self) -> Result<(), PortError> {
@@ -129,6 +140,7 @@ impl EventReader for FaultyStore {
     }
     async fn load(&self, streams: &[StreamId]) -> Result<Vec<Recorded>, PortError> {
         self.up()?;
+        let _connection = self.connected().await;
         self.inner.load(streams).await
     }
     async fn key_head(&self, key: StreamKey) -> Result<Position, PortError> {
@@ -211,6 +223,7 @@ impl EventStore for FaultyStore {
         epoch: u64,
         position: Position,
     ) -> Result<(), StoreError> {
+        let _connection = self.connected().await;
         self.inner.set_checkpoint(role, epoch, position).await
     }
 }

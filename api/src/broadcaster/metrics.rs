@@ -13,7 +13,7 @@ use crate::extract::{HostOrAuditor, Id};
 use crate::problem::Problem;
 use crate::responses::Refusals;
 use crate::state::App;
-use crate::wire::MetricsBody;
+use crate::wire::{MetricsBody, UnmetDemandBody};
 
 /// Read what a broadcast has sold
 #[utoipa::path(
@@ -30,13 +30,17 @@ pub async fn read(
     let view = own_broadcast(&app, &caller, id).await?;
     let totals = app.sales_board.totals(id).await?;
     let totals = totals.ok_or_else(|| Problem::not_found("broadcast"))?;
-    let stock = stock(&app, id).await?;
-    Ok(Json(MetricsBody::new(&view, &totals, &stock, app.clock.now())))
+    let (stock, unmet) = stock_and_demand(&app, id).await?;
+    let room = app.room_book.totals(id).await?;
+    Ok(Json(MetricsBody::new(&view, (&totals, &stock, room), unmet, app.clock.now())))
 }
 
-/// The stock of all spotlights of a broadcast together, as the log knows it.
-async fn stock(app: &App, id: BroadcastId) -> Result<Inventory, Problem> {
-    let mut sum = Inventory::default();
+/// The stock of all spotlights of a broadcast together, as the log knows it, and what was refused.
+async fn stock_and_demand(
+    app: &App,
+    id: BroadcastId,
+) -> Result<(Inventory, UnmetDemandBody), Problem> {
+    let (mut sum, mut refused) = (Inventory::default(), Vec::new());
     let mut cursor = None;
     loop {
         let page = app.sales_board.spotlights(id, cursor.as_deref(), LIMIT_MAX).await?;
@@ -46,9 +50,12 @@ async fn stock(app: &App, id: BroadcastId) -> Result<Inventory, Problem> {
             sum.held += stock.held;
             sum.sold += stock.sold;
         }
+        for spotlight in &page.items {
+            refused.extend(app.demand.rows(spotlight.id).await?);
+        }
         match page.next_cursor {
             Some(next) => cursor = Some(next),
-            None => return Ok(sum),
+            None => return Ok((sum, UnmetDemandBody::of(&refused))),
         }
     }
 }

@@ -63,6 +63,13 @@ fn refused(refusal: HostRefusal) -> Problem {
         HostRefusal::BelowCommitted { remaining } => {
             Problem::new(Code::BelowCommitted).detail(detail).with("remaining", remaining)
         }
+        HostRefusal::OverLimit { limit, open_order } => {
+            let problem = Problem::new(Code::OverLimit).with("per_viewer_limit", limit);
+            match open_order {
+                Some(order) => problem.location(&format!("/v1/orders/{order}")),
+                None => problem,
+            }
+        }
         HostRefusal::StockUnavailable | HostRefusal::LogUnavailable => {
             Problem::new(Code::StockUnavailable)
         }
@@ -86,6 +93,10 @@ fn said_no(code: &str, detail: String) -> Problem {
         "broadcast_not_live" => Code::BroadcastNotLive,
         "closed" => Code::Closed,
         "paused" => Code::Paused,
+        "over_limit" => Code::OverLimit,
+        "already_waiting" => Code::AlreadyWaiting,
+        "not_waiting" => Code::NotWaiting,
+        "waitlist_full" => Code::WaitlistFull,
         "already_withdrawn" => Code::AlreadyWithdrawn,
         "withdrawal_in_progress" => Code::WithdrawalInProgress,
         "not_open" => Code::NotOpen,

@@ -1,5 +1,6 @@
 //! The command line: stdout is data, stderr is everything else.
 
+mod asyncapi;
 mod bench;
 mod completions;
 mod config;
@@ -45,6 +46,7 @@ enum Command {
     Config(config::Args),
     Replay(replay::Args),
     Openapi(openapi::Args),
+    Asyncapi(asyncapi::Args),
     Completions(completions::Args),
     Bench(bench::Args),
     Sim(sim::Args),
@@ -63,6 +65,7 @@ impl Command {
             Self::Config(args) => config::run(&args),
             Self::Replay(args) => in_runtime(replay::run(args)),
             Self::Openapi(args) => openapi::run(&args),
+            Self::Asyncapi(args) => asyncapi::run(&args),
             Self::Completions(args) => Ok(completions::run(&args)),
             Self::Bench(args) => in_runtime(bench::run(args)),
             Self::Sim(args) => Ok(sim::run(&args)),

@@ -33,6 +33,8 @@ pub(super) struct Models {
     pub orders: ReadModel,
     pub board: ReadModel,
     pub webhooks: ReadModel,
+    pub demand: ReadModel,
+    pub waitlist: ReadModel,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -40,14 +42,17 @@ pub(super) struct Models {
 impl intake::ReadModels for Models {
     async fn wait_applied(&self, position: Position, bound: Duration) -> bool {
         let wait = |model| by_position::wait_applied(model, self.clock.as_ref(), position, bound);
-        let both = async { tokio::join!(wait(&self.orders), wait(&self.board)) };
-        let Ok((orders, board)) = tokio::time::timeout(bound, both).await else { return false };
-        for result in [&orders, &board] {
+        let all =
+            async { tokio::join!(wait(&self.orders), wait(&self.board), wait(&self.waitlist)) };
+        let Ok((orders, board, waitlist)) = tokio::time::timeout(bound, all).await else {
+            return false;
+        };
+        for result in [&orders, &board, &waitlist] {
             if let Err(error) = result {
                 tracing::debug!(%error, "a read model cannot be asked");
             }
         }
-        orders.unwrap_or(false) && board.unwrap_or(false)
+        [orders, board, waitlist].into_iter().all(|applied| applied.unwrap_or(false))
     }
 }
 

@@ -11,12 +11,14 @@ use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
 use domain::ids::{BroadcastId, CommandId, OrderId, SellerId, SpotlightId, StreamKey};
 use domain::ports::{
-    EventReader, OrderBook, OrderQuery, Page, PortError, RowReader, SalesBoard, SalesTotals,
-    StoredOutcome,
+    EventReader, OrderBook, OrderQuery, Page, PortError, RoomBook, RoomTotals, RowReader,
+    SalesBoard, SalesTotals, StoredOutcome,
 };
 use domain::row::StoredRow;
 use domain::seal::{KeyRecord, Seal, SealedBlock};
 use domain::views::{BroadcastView, OrderView, SpotlightView};
+use projections::key_table::{Fold, KeyTable};
+use uuid::Uuid;
 
 /// How long a store may take to answer a request or a socket.
 pub const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -35,6 +37,18 @@ async fn in_time<T>(
 const ORDERS: &str = "the order book";
 const BOARD: &str = "the sales board";
 const EVENTS: &str = "the event store";
+const ROOMS: &str = "the room book";
+
+#[async_trait]
+impl RoomBook for Bounded<dyn RoomBook> {
+    async fn totals(&self, broadcast: BroadcastId) -> Result<RoomTotals, PortError> {
+        in_time(ROOMS, self.0.totals(broadcast)).await
+    }
+
+    async fn keep(&self, broadcast: BroadcastId, totals: RoomTotals) -> Result<(), PortError> {
+        in_time(ROOMS, self.0.keep(broadcast, totals)).await
+    }
+}
 
 #[async_trait]
 impl OrderBook for Bounded<dyn OrderBook> {
@@ -113,6 +127,29 @@ impl SalesBoard for Bounded<dyn SalesBoard> {
 
     async fn totals(&self, broadcast: BroadcastId) -> Result<Option<SalesTotals>, PortError> {
         in_time(BOARD, self.0.totals(broadcast)).await
+    }
+}
+
+#[async_trait]
+impl<F: Fold> KeyTable<F> for Bounded<dyn KeyTable<F>> {
+    async fn checkpoint(&self) -> Result<Position, PortError> {
+        in_time(F::NAME, self.0.checkpoint()).await
+    }
+
+    async fn apply(&self, events: &[Recorded]) -> Result<Position, PortError> {
+        self.0.apply(events).await
+    }
+
+    async fn row(&self, key: Uuid) -> Result<Option<F::Row>, PortError> {
+        in_time(F::NAME, self.0.row(key)).await
+    }
+
+    async fn rows(&self, spotlight: SpotlightId) -> Result<Vec<F::Row>, PortError> {
+        in_time(F::NAME, self.0.rows(spotlight)).await
+    }
+
+    async fn in_line(&self, spotlight: SpotlightId, up_to: Position) -> Result<u64, PortError> {
+        in_time(F::NAME, self.0.in_line(spotlight, up_to)).await
     }
 }
 

@@ -16,6 +16,7 @@ use domain::ports::{
 };
 use projections::consumer::by_position::ReadModel;
 use projections::consumer::{self, KafkaEventLog};
+use projections::key_table::Projected;
 use projections::read_model;
 use projections::stock_counter::{RebuildPorts, Rebuilder, RedisGate};
 use projections::viewer_feed::{FeedLimits, RedisFeedBus};
@@ -78,6 +79,8 @@ pub(super) async fn parts(
         models: Arc::new(Models {
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),
+            demand: ReadModel::new(Arc::new(Projected(Arc::clone(&models.demand)))),
+            waitlist: ReadModel::new(Arc::new(Projected(Arc::clone(&models.waitlist)))),
             webhooks: ReadModel::new(Arc::new(WebhookFeed::new(
                 Arc::clone(&reader),
                 Arc::clone(&models.board),
@@ -89,8 +92,11 @@ pub(super) async fn parts(
         webhooks: models.webhooks,
         parked,
         orders: models.orders,
+        demand: models.demand,
+        waitlist: models.waitlist,
         board: models.board,
         chat: models.chat,
+        rooms: models.rooms,
         bus: Arc::new(bus),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Kafka(kafka(config, urls, &topics)?),

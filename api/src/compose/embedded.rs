@@ -7,6 +7,7 @@ use commands::store::{self, StoreOptions};
 use domain::ports::{Clock, EventReader, Ids};
 use projections::consumer::StoreEventLog;
 use projections::consumer::by_position::ReadModel;
+use projections::key_table::Projected;
 use projections::read_model;
 use projections::stock_counter::{MemoryAcceptedOrders, MemoryGate, RebuildPorts, Rebuilder};
 use projections::viewer_feed::MemoryFeedBus;
@@ -59,6 +60,8 @@ pub(super) async fn parts(
         models: Arc::new(Models {
             orders: ReadModel::order_book(Arc::clone(&models.orders)),
             board: ReadModel::sales_board(Arc::clone(&models.board)),
+            demand: ReadModel::new(Arc::new(Projected(Arc::clone(&models.demand)))),
+            waitlist: ReadModel::new(Arc::new(Projected(Arc::clone(&models.waitlist)))),
             webhooks: ReadModel::new(Arc::new(WebhookFeed::new(
                 Arc::clone(&reader),
                 Arc::clone(&models.board),
@@ -70,8 +73,11 @@ pub(super) async fn parts(
         webhooks: models.webhooks,
         parked,
         orders: models.orders,
+        demand: models.demand,
+        waitlist: models.waitlist,
         board: models.board,
         chat: models.chat,
+        rooms: models.rooms,
         bus: Arc::new(MemoryFeedBus::new(clock, ids)),
         rebuilder: Arc::new(rebuilder),
         wire: Wire::Memory(log),

@@ -6,10 +6,12 @@ use commands::log::MemoryCommandLog;
 use commands::writer::ParkedPublisher;
 use domain::ports::{
     AcceptedOrders, ChatLog, CommandConsumer, CommandLog, EventLog, EventPublisher, EventReader,
-    EventStore, FeedBus, OrderBook, ParkedBook, PortError, RowReader, SalesBoard, StockGate,
-    WebhookBook,
+    EventStore, FeedBus, OrderBook, ParkedBook, PortError, RoomBook, RowReader, SalesBoard,
+    StockGate, WebhookBook,
 };
 use projections::stock_counter::Rebuilder;
+use projections::unmet_demand::UnmetDemand;
+use projections::waitlist::WaitlistBook;
 
 use super::adapters::Models;
 
@@ -26,7 +28,10 @@ pub(super) struct Parts {
     pub accepted: Arc<dyn AcceptedOrders>,
     pub orders: Arc<dyn OrderBook>,
     pub board: Arc<dyn SalesBoard>,
+    pub demand: UnmetDemand,
+    pub waitlist: WaitlistBook,
     pub chat: Arc<dyn ChatLog>,
+    pub rooms: Arc<dyn RoomBook>,
     pub bus: Arc<dyn FeedBus>,
     pub webhooks: Arc<dyn WebhookBook>,
     pub parked: Arc<dyn ParkedBook>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::faults::Faults;
-use commands::intake::ReceiptsWorker;
+use commands::intake::{Intake, ReceiptsWorker};
 use commands::process::{self, GuardedGateway, ProcessConfig, ProcessPorts};
 use commands::relay;
 use commands::sealer::{self, FolderWitness, KafkaWitness, SealerPorts, WitnessSink};
@@ -98,6 +98,12 @@ impl Roles {
     /// Signs receipts until the stop; only then does the queue's other end go away.
     pub(super) fn receipts(&self, worker: ReceiptsWorker) {
         self.spawn_endless("receipts", worker.run(self.stop.clone()));
+    }
+
+    /// Writes down what the process refuses, until the stop.
+    pub(super) fn demand(&self, intake: Arc<Intake>) {
+        let stop = self.stop.clone();
+        self.spawn_endless("demand", async move { intake.tell_demand(&stop).await });
     }
 
     pub(super) fn upkeep(&self, handle: PrometheusHandle, clock: Arc<dyn Clock>) {
@@ -253,7 +259,8 @@ impl Roles {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
         let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
         self.spawn_endless("read_models", async move {
-            let all = [&models.orders, &models.board, &models.webhooks];
+            let all =
+                [&models.orders, &models.board, &models.waitlist, &models.demand, &models.webhooks];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
         });
     }

@@ -134,6 +134,7 @@ fn surface(around: &Around<'_>, parts: &Parts, roles: &Roles) -> Result<Surface,
     let app = config.roles.contains(&Role::Api).then(|| {
         let (app, worker) = around.app(parts, &auth);
         roles.receipts(worker);
+        roles.demand(Arc::clone(&app.intake));
         app
     });
     let live = config.roles.contains(&Role::Live).then(|| around.live(parts, &auth));

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::actor::Role;
 use domain::ids::{BroadcastId, OrderId};
 use domain::ports::ChatRecord;
-use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -19,27 +19,10 @@ use super::room::Room;
 use super::schema::{DataOnly, Reply, RpcRequest};
 use super::session::{Session, internal};
 use super::token::Claims;
-use crate::wire::OrderBody;
-
-/// The argument of `chat.send`.
-#[derive(Deserialize)]
-struct ChatSend {
-    broadcast: BroadcastId,
-    message: String,
-}
-
-/// The argument of `like`.
-#[derive(Deserialize)]
-struct Like {
-    broadcast: BroadcastId,
-    count: u64,
-}
-
-/// The argument of `order.get`.
-#[derive(Deserialize)]
-struct OrderGet {
-    id: OrderId,
-}
+use crate::wire::feed::{
+    ChatMessage, ChatSaid, ChatSend, ChatSent, LikeSend, Liked, OrderGet, Speaker,
+};
+use crate::wire::{OrderBody, name_of};
 
 impl Session {
     /// Answers a call. A refusal of the call itself is its result, because the SDKs drop what else
@@ -67,7 +50,7 @@ impl Session {
         claims: &Claims,
         send: ChatSend,
     ) -> Result<Result<Value, Refused>, Refusal> {
-        let room = self.room(claims, send.broadcast).await?;
+        let room = self.room(claims, BroadcastId(send.broadcast)).await?;
         let now = self.live.clock.now();
         let checked = message::check(&send.message);
         let text = match checked.and_then(|text| self.may_say(claims, &room, text, now)) {
@@ -76,13 +59,13 @@ impl Session {
         };
         let id = self.live.ids.uuid();
         let name = claims.name.as_deref().unwrap_or(claims.subject.as_str());
-        let mut said = json!({
-            "type": "chat",
-            "id": id,
-            "viewer": {"id": claims.subject, "name": name, "role": claims.role},
-            "message": text,
-            "sent_at": now,
-        });
+        let viewer = Speaker {
+            id: claims.subject.to_string(),
+            name: name.to_owned(),
+            role: name_of(claims.role),
+        };
+        let said = ChatSaid { id, viewer, message: text.clone(), sent_at: now };
+        let mut said = result(&ChatMessage::Chat(said))?;
         let viewer = self.outbox.viewer_ref();
         let hidden = viewer.is_some_and(|viewer| room.rules.is_hidden(viewer, now));
         if hidden {
@@ -102,7 +85,7 @@ impl Session {
             hidden,
         });
         metrics::chat_message();
-        Ok(Ok(json!({"id": id})))
+        Ok(Ok(result(&ChatSent { id })?))
     }
 
     /// Whether the viewer may say something now.
@@ -131,8 +114,12 @@ impl Session {
         Ok(text)
     }
 
-    async fn like(&self, claims: &Claims, like: &Like) -> Result<Result<Value, Refused>, Refusal> {
-        let room = self.room(claims, like.broadcast).await?;
+    async fn like(
+        &self,
+        claims: &Claims,
+        like: &LikeSend,
+    ) -> Result<Result<Value, Refused>, Refusal> {
+        let room = self.room(claims, BroadcastId(like.broadcast)).await?;
         if !(1..=LIKE_COUNT_MAX).contains(&like.count) {
             let reason = format!("count is not between 1 and {LIKE_COUNT_MAX}");
             return Ok(Err(Refused::new("invalid", reason)));
@@ -142,7 +129,8 @@ impl Session {
             return Ok(Err(refused.retry_after(wait)));
         }
         let waiting = room.likes.add(like.count);
-        Ok(Ok(json!({LIKE_COUNT: room.count(LIKE_COUNT).saturating_add(waiting)})))
+        let like_count = room.count(LIKE_COUNT).saturating_add(waiting);
+        Ok(Ok(result(&Liked { like_count })?))
     }
 
     /// An order as HTTP reads it: a viewer its own, a host all of its seller.
@@ -151,7 +139,7 @@ impl Session {
         claims: &Claims,
         get: &OrderGet,
     ) -> Result<Result<Value, Refused>, Refusal> {
-        let found = self.live.lookup.order(get.id).await.map_err(internal)?;
+        let found = self.live.lookup.order(OrderId(get.id)).await.map_err(internal)?;
         let own = self.outbox.viewer_ref();
         let visible = found.filter(|(order, _)| {
             order.seller == claims.seller
@@ -163,8 +151,7 @@ impl Session {
                 if Some(&order.viewer_ref) != own {
                     order.payment.next_action = None;
                 }
-                Ok(serde_json::to_value(OrderBody::with_receipt(order, receipt))
-                    .map_err(internal)?)
+                Ok(result(&OrderBody::with_receipt(order, receipt))?)
             }
             None => Err(Refused::new("not_found", "there is no such order")),
         })
@@ -174,6 +161,10 @@ impl Session {
 /// Whether the viewer keeps the chat.
 pub(super) const fn is_staff(claims: &Claims) -> bool {
     matches!(claims.role, Role::Host | Role::Moderator)
+}
+
+fn result(value: &impl Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(value).map_err(internal)
 }
 
 fn argument<T: DeserializeOwned>(call: &RpcRequest) -> Result<T, Refusal> {

@@ -36,6 +36,31 @@ pub enum Close {
 }
 
 impl Close {
+    /// Each of them, by code.
+    pub const ALL: [Self; 15] = [
+        Self::Malformed,
+        Self::NotText,
+        Self::TooLarge,
+        Self::Shutdown,
+        Self::Internal,
+        Self::Expired,
+        Self::Slow,
+        Self::InsufficientState,
+        Self::NoPong,
+        Self::InvalidToken,
+        Self::BadRequest,
+        Self::Stale,
+        Self::Forced,
+        Self::ConnectionLimit,
+        Self::TooManyErrors,
+    ];
+
+    /// Whether a client connects again by itself.
+    pub const fn reconnects(self) -> bool {
+        let (code, _) = self.parts();
+        code >= FIRST_OF_PROTOCOL && code < FIRST_TERMINAL
+    }
+
     /// The close code and its reason.
     pub const fn parts(self) -> (u16, &'static str) {
         match self {
@@ -86,6 +111,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Each of them, by code.
+    pub const ALL: [Self; 11] = [
+        Self::Internal,
+        Self::UnknownChannel,
+        Self::PermissionDenied,
+        Self::MethodNotFound,
+        Self::AlreadySubscribed,
+        Self::LimitExceeded,
+        Self::BadRequest,
+        Self::NotAvailable,
+        Self::TokenExpired,
+        Self::TooManyRequests,
+        Self::UnrecoverablePosition,
+    ];
+
     /// The error's code, message and whether trying again may help.
     pub const fn parts(self) -> (u32, &'static str, bool) {
         match self {
@@ -104,5 +144,52 @@ impl Refusal {
     }
 }
 
+/// Below this, codes are those of WebSocket itself.
+const FIRST_OF_PROTOCOL: u16 = 3000;
+/// From here a client stays away.
+pub const FIRST_TERMINAL: u16 = 3500;
+
 /// An unsubscription after which the client subscribes again: its state is incomplete.
 pub const UNSUBSCRIBED_INSUFFICIENT: (u32, &str) = (2500, "insufficient state");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails to compile where one is new, and fails where it is not in the list.
+    #[test]
+    fn the_lists_are_whole() {
+        let place = |close: Close| match close {
+            Close::Malformed => 0,
+            Close::NotText => 1,
+            Close::TooLarge => 2,
+            Close::Shutdown => 3,
+            Close::Internal => 4,
+            Close::Expired => 5,
+            Close::Slow => 6,
+            Close::InsufficientState => 7,
+            Close::NoPong => 8,
+            Close::InvalidToken => 9,
+            Close::BadRequest => 10,
+            Close::Stale => 11,
+            Close::Forced => 12,
+            Close::ConnectionLimit => 13,
+            Close::TooManyErrors => 14,
+        };
+        assert!(Close::ALL.iter().enumerate().all(|(at, close)| place(*close) == at));
+        let place = |refusal: Refusal| match refusal {
+            Refusal::Internal => 0,
+            Refusal::UnknownChannel => 1,
+            Refusal::PermissionDenied => 2,
+            Refusal::MethodNotFound => 3,
+            Refusal::AlreadySubscribed => 4,
+            Refusal::LimitExceeded => 5,
+            Refusal::BadRequest => 6,
+            Refusal::NotAvailable => 7,
+            Refusal::TokenExpired => 8,
+            Refusal::TooManyRequests => 9,
+            Refusal::UnrecoverablePosition => 10,
+        };
+        assert!(Refusal::ALL.iter().enumerate().all(|(at, refusal)| place(*refusal) == at));
+    }
+}

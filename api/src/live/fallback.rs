@@ -30,6 +30,7 @@ use super::protocol::disconnected;
 use super::refused;
 use super::schema::EmulationRequest;
 use crate::problem::{Code, Problem};
+use crate::wire::feed::EmulatedCommands;
 
 /// The path of server-sent events.
 pub const SSE_PATH: &str = "/connection/sse";
@@ -127,14 +128,6 @@ fn is_octets(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind == OCTETS)
 }
 
-/// A command as JSON wraps it.
-#[derive(Deserialize)]
-struct Wrapped {
-    node: String,
-    session: String,
-    data: String,
-}
-
 /// Commands to a connection, wherever it is held.
 async fn emulation(
     State(live): State<Arc<LiveState>>,
@@ -147,8 +140,8 @@ async fn emulation(
     let request = if is_octets(&headers) {
         EmulationRequest::decode(body).ok()
     } else {
-        let wrapped: Option<Wrapped> = serde_json::from_slice(&body).ok();
-        wrapped.map(|Wrapped { node, session, data }| EmulationRequest {
+        let wrapped: Option<EmulatedCommands> = serde_json::from_slice(&body).ok();
+        wrapped.map(|EmulatedCommands { node, session, data }| EmulationRequest {
             node,
             session,
             data: data.into(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use domain::ids::{BroadcastId, StreamKey};
 use domain::ports::{
-    Audience, Clock, EventReader, FeedBus, FeedPosition, History, PortError, SalesBoard,
+    Audience, Clock, EventReader, FeedBus, FeedPosition, History, PortError, Report, RoomBook,
+    RoomTotals, SalesBoard,
 };
 use parking_lot::Mutex;
 use projections::viewer_feed::CHAT_MESSAGES_MAX;
@@ -32,6 +33,7 @@ const RELOAD_AFTER: Duration = Duration::from_millis(100);
 pub struct Hub {
     bus: Arc<dyn FeedBus>,
     board: Arc<dyn SalesBoard>,
+    book: Arc<dyn RoomBook>,
     clock: Arc<dyn Clock>,
     reader: Arc<dyn EventReader>,
     limits: LiveLimits,
@@ -47,6 +49,7 @@ impl Hub {
     pub fn new(
         bus: Arc<dyn FeedBus>,
         board: Arc<dyn SalesBoard>,
+        book: Arc<dyn RoomBook>,
         clock: Arc<dyn Clock>,
         reader: Arc<dyn EventReader>,
         (limits, node): (LiveLimits, String),
@@ -54,7 +57,7 @@ impl Hub {
         (tasks, ended): (TaskTracker, CancellationToken),
     ) -> Self {
         let rooms = Mutex::default();
-        Self { bus, board, clock, reader, limits, node, shards, rooms, tasks, ended }
+        Self { bus, board, book, clock, reader, limits, node, shards, rooms, tasks, ended }
     }
 
     /// A broadcast's room, opened where nobody watched yet; `None` where there is no such
@@ -106,20 +109,24 @@ impl Hub {
 
     /// Follows a room until nobody watches it. Subscribes before it reads, so that nothing falls
     /// between.
-    async fn follow(&self, room: &Room) -> Result<(), PortError> {
+    async fn follow(&self, room: &Arc<Room>) -> Result<(), PortError> {
         let mut patches = self.bus.subscribe(room.channel()).await?;
         let mut messages = self.bus.subscribe(room.chat.channel()).await?;
         let mut orders = self.bus.subscribe(&moderation_channel(room.broadcast)).await?;
         self.fill(room).await?;
         room.rules.learn(self.reader.as_ref(), room.broadcast).await?;
-        self.bus.add(room.channel(), LIKE_COUNT, 0, room.count(LIKE_COUNT)).await?;
+        if !room.totals.is_loaded() {
+            room.totals.load(self.book.totals(room.broadcast).await?);
+        }
+        self.bus.add(room.channel(), LIKE_COUNT, 0, likes_of(room)).await?;
+        room.crowd.tell_again();
         room.chat.load(self.chat_history(room).await?, self.clock.now());
         room.load(self.bus.snapshot(room.channel()).await?);
         let mut times = Times::new(self.limits);
         times.moderated();
         loop {
             tokio::select! {
-                () = self.ended.cancelled() => return Ok(()),
+                () = self.ended.cancelled() => return self.end(room).await,
                 patch = patches.next() => {
                     room.take(&patch?);
                     times.changed(room);
@@ -152,7 +159,7 @@ impl Hub {
                 }
                 () = tokio::time::sleep_until(times.report_at) => {
                     times.report_at = Instant::now() + self.limits.report_every;
-                    self.report(room, room.audience_here()).await?;
+                    self.report(room, room.crowd.audience()).await?;
                 }
                 () = tokio::time::sleep_until(times.look_at) => {
                     if self.close_if_empty(room) {
@@ -187,18 +194,37 @@ impl Hub {
     async fn tell_likes(&self, room: &Room) -> Result<(), PortError> {
         let count = room.likes.waiting();
         if count > 0 {
-            self.bus.add(room.channel(), LIKE_COUNT, count, room.count(LIKE_COUNT)).await?;
+            let sum = self.bus.add(room.channel(), LIKE_COUNT, count, likes_of(room)).await?;
+            room.totals.liked(sum);
             room.likes.told(count);
             metrics::likes(count);
         }
         Ok(())
     }
 
-    async fn report(&self, room: &Room, here: Audience) -> Result<(), PortError> {
+    async fn report(&self, room: &Arc<Room>, here: Audience) -> Result<(), PortError> {
         let lasting = self.limits.report_every.saturating_mul(REPORTS_PER_WORD);
-        let audience = self.bus.report(room.channel(), &self.node, here, lasting).await?;
-        room.set_audience(audience);
+        let came = room.crowd.untold();
+        let report = Report { node: &self.node, audience: here, came: &came, lasting };
+        let attendance = self.bus.report(room.channel(), &report).await?;
+        room.crowd.told(came.len());
+        room.set_audience(attendance.audience);
+        room.totals.attended(attendance);
+        room.totals.liked(room.count(LIKE_COUNT));
+        if let Some(totals) = room.totals.unkept() {
+            self.tasks.spawn(keep(self.book.clone(), room.clone(), totals));
+        }
         Ok(())
+    }
+
+    /// The node goes away: what was not told is, and what is not kept is kept.
+    async fn end(&self, room: &Arc<Room>) -> Result<(), PortError> {
+        let told = self.tell_likes(room).await;
+        room.totals.liked(room.count(LIKE_COUNT));
+        if let Some(totals) = room.totals.unkept() {
+            keep(self.book.clone(), room.clone(), totals).await;
+        }
+        told
     }
 
     fn close_if_empty(&self, room: &Room) -> bool {
@@ -238,6 +264,19 @@ impl Hub {
             members.insert("server_time".to_owned(), json!(self.clock.now()));
         }
         self.bus.patch(room.channel(), key, version, &state).await
+    }
+}
+
+/// Likes of a room, as far as this node knows.
+fn likes_of(room: &Room) -> u64 {
+    room.totals.likes().max(room.count(LIKE_COUNT))
+}
+
+/// Keeps what a room came to; what fails is kept with what comes next.
+async fn keep(book: Arc<dyn RoomBook>, room: Arc<Room>, totals: RoomTotals) {
+    match book.keep(room.broadcast, totals).await {
+        Ok(()) => room.totals.kept(totals),
+        Err(error) => tracing::warn!(%error, "what a room came to is not kept yet"),
     }
 }
 

@@ -5,8 +5,9 @@ mod calls;
 mod channels;
 mod chat;
 mod codec;
-mod codes;
+pub(crate) mod codes;
 mod connection;
+mod crowd;
 mod doors;
 #[cfg(feature = "echo")]
 pub mod echo;
@@ -29,12 +30,13 @@ mod refusal;
 mod refused;
 mod room;
 mod rules;
-mod schema;
+pub(crate) mod schema;
 mod session;
 mod shard;
 mod socket;
 mod times;
 mod token;
+mod totals;
 mod unsent;
 mod upgrade;
 mod viewers;
@@ -49,7 +51,7 @@ use axum::Router;
 use axum::routing::any;
 use chrono::TimeDelta;
 use domain::fingerprint::PseudonymKey;
-use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, SalesBoard};
+use domain::ports::{ChatLog, Clock, FeedBus, Ids, OrderBook, RoomBook, SalesBoard};
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -102,6 +104,8 @@ pub struct LiveParts {
     pub trusted_proxies: Vec<IpNet>,
     /// Orders, also those that the log has not decided.
     pub lookup: OrderLookup,
+    /// What rooms came to.
+    pub rooms: Arc<dyn RoomBook>,
     /// What was said.
     pub chat_log: Arc<dyn ChatLog>,
     /// How long what was said is kept.
@@ -145,6 +149,7 @@ impl LiveState {
         let hub = Hub::new(
             parts.bus.clone(),
             parts.board,
+            parts.rooms,
             parts.clock.clone(),
             parts.lookup.reader.clone(),
             (parts.limits, parts.node.clone()),

@@ -5,7 +5,7 @@ use domain::ids::BroadcastId;
 use domain::ports::{FeedMessage, FeedPosition};
 use serde_json::Value;
 
-use super::codes::Refusal;
+use super::codes::{FIRST_TERMINAL, Refusal};
 use super::schema::{
     ConnectRequest, Disconnect, Error, Publication, Push, Reply, StreamPosition, Subscribe,
     SubscribeRequest, SubscribeResult, Unsubscribe,
@@ -84,9 +84,6 @@ pub fn disconnected((code, reason): (u16, &str)) -> Reply {
     let disconnect = Disconnect { code: code.into(), reason: reason.to_owned(), reconnect };
     push("", Push { disconnect: Some(disconnect), ..Push::default() })
 }
-
-/// From here a client stays away.
-const FIRST_TERMINAL: u16 = 3500;
 
 fn push(channel: &str, push: Push) -> Reply {
     let push = Push { channel: channel.to_owned(), ..push };

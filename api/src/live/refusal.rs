@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::wire::feed::{CallRefused, RefusedCall};
 
 /// Why a call was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +31,23 @@ impl Refused {
 
     /// The result of the call.
     pub fn result(&self) -> Value {
-        let mut refused = json!({"code": self.code, "reason": self.reason});
-        if let (Some(wait), Some(members)) = (self.retry_after, refused.as_object_mut()) {
-            // rounded up: whoever waits so long is not refused again
-            let milliseconds = u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
-            members.insert("retry_after_ms".to_owned(), milliseconds.max(1).into());
-        }
-        json!({"refused": refused})
+        // rounded up: whoever waits so long is not refused again
+        let milliseconds = |wait: Duration| wait.as_micros().div_ceil(1_000).max(1);
+        let refused = RefusedCall {
+            code: self.code.to_owned(),
+            reason: self.reason.clone(),
+            retry_after_ms: self
+                .retry_after
+                .map(|wait| u64::try_from(milliseconds(wait)).unwrap_or(u64::MAX)),
+        };
+        serde_json::to_value(CallRefused { refused }).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_wait_is_rounded_up() {

@@ -107,6 +107,18 @@ pub fn payment(body: &Value, provider: Provider) -> Result<PaymentChoice, Proble
     errors.finish(method.map(|method| choice(provider, method)))
 }
 
+/// Reads what is waited for.
+///
+/// # Errors
+/// 422 naming every bad field.
+pub fn wait(body: &Value) -> Result<Lines, Problem> {
+    let errors = Errors::default();
+    let mut form = Form::root(body, &errors);
+    let lines = lines(&mut form);
+    form.close();
+    errors.finish(lines)
+}
+
 /// Reads what is to be given back.
 ///
 /// # Errors

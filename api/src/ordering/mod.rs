@@ -8,6 +8,7 @@ mod payment;
 mod place;
 mod read;
 mod refund;
+mod waitlist;
 
 use std::sync::Arc;
 
@@ -29,4 +30,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cancel::cancel))
         .routes(routes!(payment::pay))
         .routes(routes!(refund::refund))
+        .routes(routes!(waitlist::join, waitlist::read, waitlist::leave))
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use commands::intake::{OrderRequest, PlaceRefusal};
+use commands::intake::{Asker, OrderRequest, PlaceRefusal};
 use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
 use domain::personal::Personal;
@@ -57,7 +57,9 @@ pub async fn place(
     let new = input::new_order(&text, app.provider_webhooks.provider)?;
     let order = OrderId::derive(&caller.seller, &caller.subject, new.spotlight, &key);
     let what = (new.spotlight, new.offer_version, &new.lines);
-    if let Some(refusal) = app.intake.known_refusal(order, &caller.seller, what) {
+    let viewer_ref = || app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
+    let asker = Asker { viewer: caller.subject.as_str(), viewer_ref: &viewer_ref };
+    if let Some(refusal) = app.intake.known_refusal(order, &caller.seller, what, asker) {
         return Err(refused(refusal));
     }
     let request = request(&app, caller, key, new);

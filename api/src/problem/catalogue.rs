@@ -62,6 +62,10 @@ codes! {
     Paused = "paused", CONFLICT, "Paused", "The host has paused the spotlight; it may be resumed. Where its offer was withdrawn, only a new offer opens it again.";
     Closed = "closed", CONFLICT, "Closed", "The spotlight is closed for good.";
     OverLimit = "over_limit", CONFLICT, "Over the limit per viewer", "The viewer would hold and have bought more units than `per_viewer_limit`. `Location` is the viewer's open order, if there is one.";
+    InStock = "in_stock", CONFLICT, "There are units", "All lines fit into what is free: order them. Only what is sold out is waited for.";
+    AlreadyWaiting = "already_waiting", CONFLICT, "The viewer waits for something else", "A viewer waits once per spotlight. Leave the line first; the new place is at its end.";
+    NotWaiting = "not_waiting", CONFLICT, "The viewer does not wait", "The place in line is gone: an offer was made, or the line ended. Read the waitlist.";
+    WaitlistFull = "waitlist_full", CONFLICT, "The line is full", "At most 2,000 viewers wait for one spotlight.";
     OfferChanged = "offer_changed", CONFLICT, "The offer has changed", "The order names another offer version than the one that is sold. `offer` is the current one; show it to the buyer before ordering again.";
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "The same key is being processed", "Ask again with the same key after `Retry-After`.";
     BelowCommitted = "below_committed", CONFLICT, "Fewer units would be left than are held and sold", "The reduction is larger than what remains. `remaining` says how much that is, if it is known.";

@@ -14,6 +14,7 @@ use domain::ports::Ids;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::layers::wrap;
+use crate::asyncapi;
 use crate::openapi;
 use crate::pages;
 use crate::problem::{Code, Problem};
@@ -30,6 +31,7 @@ pub fn router(app: &Arc<App>, limits: &HttpLimits) -> Router {
     let routes = routes
         .with_state(Arc::clone(app))
         .merge(docs)
+        .merge(asyncapi::router())
         .merge(pages::router(&app.page))
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) });

@@ -166,9 +166,11 @@ impl Shop {
                 faults: Faults::none(),
             };
             let intake = Arc::new(Intake::new(ports, format!("node-{number}"), receipts));
-            *running.lock() = Some(intake);
-            let task: Task = Box::pin(worker.run(CancellationToken::new()));
-            vec![task]
+            *running.lock() = Some(Arc::clone(&intake));
+            let receipts: Task = Box::pin(worker.run(CancellationToken::new()));
+            let demand: Task =
+                Box::pin(async move { intake.tell_demand(&CancellationToken::new()).await });
+            vec![receipts, demand]
         };
         let name = format!("node-{number}");
         let role = self.add_with(name, start, move || *stopped.lock() = None);

@@ -15,7 +15,7 @@ use domain::personal::Personal;
 use domain::quantity::Quantity;
 use domain::spotlight::{Cause, Settle, SpotlightCommand, SpotlightTerms};
 
-use super::clients::{Client, Wish, seconds};
+use super::clients::{Client, OnOffer, Wish, seconds};
 use super::faults::Levels;
 use super::world::{OUTSIDE, RoleId, World};
 
@@ -155,6 +155,19 @@ impl Script {
         self.client.shop.commands.set_down(false);
     }
 
+    fn on_offer(&self) -> OnOffer {
+        let world = self.world();
+        let pays = world.pick(&SIM_METHODS).copied().unwrap_or("sim_ok");
+        let all = [
+            OnOffer::Pays("sim_ok"),
+            OnOffer::Pays(pays),
+            OnOffer::Declines,
+            OnOffer::Forgets,
+            OnOffer::Leaves,
+        ];
+        world.pick(&all).copied().unwrap_or(OnOffer::Forgets)
+    }
+
     fn send_buyer(&self, number: u64, buyers: u64, rushes: &[u64]) {
         let world = self.world();
         let Some(spotlight) = world.pick(&self.spotlights).copied() else { return };
@@ -190,6 +203,7 @@ impl Script {
             },
             refunds: world.chance(150),
             cancels: world.chance(120),
+            waits: world.chance(500).then(|| self.on_offer()),
         };
         let start = self.moment(rushes);
         let client = self.client.clone();
@@ -237,6 +251,7 @@ impl Script {
                 pays: vec![],
                 refunds: false,
                 cancels: false,
+                waits: None,
             };
             let since = self.world().now();
             while !self.client.clone().buy(wish.clone()).await {

@@ -1,13 +1,14 @@
 //! A broadcast as clients read it.
 
 use chrono::{DateTime, Utc};
-use domain::ports::{Page, SalesTotals};
+use domain::ports::{Page, RoomTotals, SalesTotals};
 use domain::views::{BroadcastView, Inventory};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::MoneyBody;
+use super::demand::UnmetDemandBody;
 use super::order::name_of;
 
 /// One live show.
@@ -113,14 +114,22 @@ pub struct MetricsBody {
     pub average_order: Option<MoneyBody>,
     /// Orders accepted and then failed for stock; 0 unless Redis lost data.
     pub guard_failures: u64,
+    /// What was asked for and refused because it was sold out.
+    pub unmet_demand: UnmetDemandBody,
+    /// Likes so far.
+    pub like_count: u64,
+    /// The most viewers that watched at once.
+    pub viewers_peak: u32,
+    /// Viewers that watched at all, each counted once; within 1 % where a cluster counts.
+    pub viewers_distinct: u64,
 }
 
 impl MetricsBody {
-    /// From the totals of a broadcast and the stock of its spotlights.
+    /// From the totals of a broadcast, the stock of its spotlights and what its room came to.
     pub fn new(
         view: &BroadcastView,
-        totals: &SalesTotals,
-        stock: &Inventory,
+        (totals, stock, room): (&SalesTotals, &Inventory, RoomTotals),
+        unmet_demand: UnmetDemandBody,
         now: DateTime<Utc>,
     ) -> Self {
         let ended = totals.confirmed + totals.failed + totals.cancelled;
@@ -150,6 +159,10 @@ impl MetricsBody {
             average_order: average
                 .map(|minor| MoneyBody { minor, currency: totals.revenue.currency.to_string() }),
             guard_failures: totals.failed_for_stock,
+            like_count: room.likes,
+            viewers_peak: room.viewers_peak,
+            viewers_distinct: room.viewers_distinct,
+            unmet_demand,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 mod broadcast;
 mod chat;
+mod demand;
+pub mod feed;
 mod order;
 mod order_row;
 pub mod requests;
 mod spotlight;
+mod wait;
 
 use domain::money::Money;
 use domain::ports::Page;
@@ -14,9 +17,12 @@ use utoipa::ToSchema;
 
 pub use broadcast::{BroadcastBody, BroadcastList, JoinBody, MetricsBody};
 pub use chat::{ChatBody, ChatLine, PinnedBody};
+pub use demand::{RefusedBody, UnmetDemandBody};
+pub(crate) use order::name_of;
 pub use order::{LineBody, OrderBody, OrderList, PaymentBody};
 pub use order_row::OrderRow;
 pub use spotlight::{InventoryBody, OfferBody, ProductBody, SkuBody, SpotlightBody, SpotlightList};
+pub use wait::WaitBody;
 
 /// An amount in minor units of its currency (ISO 4217): 19,900 won is
 /// `{"minor": 19900, "currency": "KRW"}`.

@@ -151,7 +151,7 @@ impl From<OrderView> for OrderBody {
 }
 
 /// The name of a plain enum as JSON has it.
-pub(super) fn name_of(value: impl Serialize) -> String {
+pub(crate) fn name_of(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(name)) => name,
         _ => String::new(),

@@ -2,6 +2,7 @@
 //! [`crate::ordering::input`] read them.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -182,8 +183,8 @@ pub struct OfferChange {
     pub reason: String,
 }
 
-/// A line of a new order.
-#[derive(Debug, ToSchema)]
+/// A line of a new order, or of what is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewLine {
     /// What; each SKU in one line only.
     #[schema(max_length = 128, example = "lamp-red")]
@@ -213,6 +214,14 @@ pub struct NewOrder {
     pub reference: Option<String>,
     /// The shop's own fields, at most 2 KiB.
     pub metadata: Option<Map<String, Value>>,
+}
+
+/// What is waited for; at most 99 units over all lines.
+#[derive(Debug, ToSchema)]
+pub struct NewWait {
+    /// What.
+    #[schema(min_items = 1, max_items = 20)]
+    pub lines: Vec<NewLine>,
 }
 
 /// Something to be said to everybody.

@@ -7,7 +7,7 @@ use domain::Timestamp;
 use domain::admission::Admission;
 use domain::command::{Command, CommandRecord};
 use domain::envelope::Position;
-use domain::ids::SpotlightId;
+use domain::ids::{OrderId, SpotlightId};
 use domain::ports::{
     AppendError, CommandOutcome, Entry, EntryState, Narrow, Narrowed, Narrowing, StoredOutcome,
 };
@@ -49,6 +49,14 @@ pub enum HostRefusal {
         /// What remains.
         remaining: i64,
     },
+    /// The viewer would have more units than the limit.
+    #[error("more units than the limit of {limit} per viewer")]
+    OverLimit {
+        /// The limit.
+        limit: u32,
+        /// The viewer's order that holds units.
+        open_order: Option<OrderId>,
+    },
     /// The gate cannot answer; nothing was done.
     #[error("the stock cannot be asked")]
     StockUnavailable,
@@ -77,6 +85,7 @@ impl HostRefusal {
             Self::Refused { code, .. } => code,
             Self::KeyReused => "idempotency_key_reused",
             Self::BelowCommitted { .. } => "below_committed",
+            Self::OverLimit { .. } => "over_limit",
             Self::StockUnavailable | Self::LogUnavailable => "stock_unavailable",
             Self::StoreUnavailable => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
@@ -258,6 +267,9 @@ impl Intake {
                 Narrowed::BelowCommitted { remaining } => {
                     Err(HostRefusal::BelowCommitted { remaining })
                 }
+                Narrowed::OverLimit { limit, open_order } => {
+                    Err(HostRefusal::OverLimit { limit, open_order })
+                }
                 Narrowed::UnknownSku => {
                     Err(HostRefusal::refused("unknown_sku", "the spotlight has no such SKU"))
                 }
@@ -359,6 +371,9 @@ pub(crate) fn narrow_of(record: &CommandRecord) -> Option<Narrow> {
             Narrowing::Pause
         }
         SpotlightCommand::CloseSpotlight { .. } => Narrowing::Close,
+        SpotlightCommand::JoinWaitlist { wait, .. } => {
+            Narrowing::Wait { viewer: wait.viewer_ref.clone(), units: wait.lines.units() }
+        }
         SpotlightCommand::ChangeOffer { .. } => Narrowing::ChangeOffer,
         SpotlightCommand::AdjustStock { sku, delta, .. } if *delta < 0 => Narrowing::Reduce {
             sku: sku.clone(),

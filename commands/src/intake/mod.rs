@@ -15,6 +15,7 @@
 //!   answer waits for the decision itself, and is `outcome_unknown` where that does not come.
 
 mod answer;
+mod demand;
 mod host;
 mod in_flight;
 mod merkle;
@@ -33,6 +34,7 @@ use domain::ports::{AcceptedOrders, Clock, CommandLog, EventReader, Ids, PortErr
 use metrics::Counter;
 use tokio_util::task::TaskTracker;
 
+pub use demand::{Asker, DEMAND_EVERY};
 pub(crate) use host::narrow_of;
 pub use host::{Decided, HostRefusal};
 pub use merkle::{Receipt, ReceiptError, ReceiptSigner, leaf_of as receipt_leaf, verify_receipt};
@@ -41,6 +43,7 @@ pub use receipts::{RECEIPTS_BATCH_MAX, RECEIPTS_QUEUE_MAX, Receipts, ReceiptsWor
 pub use request::{OrderRequest, PlaceRefusal, Placed};
 
 use crate::faults::Faults;
+use demand::Demand;
 use in_flight::InFlight;
 use verdicts::Verdicts;
 
@@ -60,6 +63,10 @@ pub const SOLD_OUT_STALENESS: Duration = Duration::from_millis(100);
 pub const SOLD_OUT_RENEWAL: Duration = Duration::from_millis(50);
 /// Spotlights whose verdict a node keeps.
 pub const VERDICTS_MAX: usize = 1_024;
+/// Spotlights whose unmet demand a node counts in one second.
+pub const DEMAND_SPOTLIGHTS_MAX: usize = 1_024;
+/// Records of unmet demand that wait for a log that did not take them.
+pub const DEMAND_UNSENT_MAX: usize = 1_024;
 /// Orders that a node has in hand at once.
 pub const IN_FLIGHT_MAX: usize = 65_536;
 /// How often a gate that is about to change is asked again.
@@ -140,6 +147,7 @@ pub struct Intake {
     node: String,
     receipts: Receipts,
     verdicts: Verdicts,
+    demand: Demand,
     in_flight: InFlight,
     /// Looked up once, when the recorder stands.
     placed: OnceLock<Counter>,
@@ -153,6 +161,7 @@ impl Intake {
             node: node.into(),
             receipts,
             verdicts: Verdicts::default(),
+            demand: Demand::default(),
             in_flight: InFlight::default(),
             placed: OnceLock::new(),
         }

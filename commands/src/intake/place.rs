@@ -12,6 +12,7 @@ use domain::ports::{AppendError, Entry, GateOffer, Take, TakeOutcome};
 use metrics::counter;
 
 use super::answer::Facts;
+use super::demand::Asker;
 use super::verdicts::Asked;
 use super::{
     ACK_BOUND, CHANGING_PAUSE, CHANGING_RETRIES, Intake, OrderRequest, PlaceRefusal, Placed,
@@ -37,7 +38,9 @@ impl Intake {
     pub async fn place_order(&self, request: OrderRequest) -> Result<Placed, PlaceRefusal> {
         let what = (request.spotlight, request.offer_version, &request.lines);
         let order = request.order_id();
-        if let Some(refusal) = self.known_refusal(order, &request.seller, what) {
+        let viewer_ref = || request.viewer_ref.clone();
+        let asker = Asker { viewer: request.viewer.as_str(), viewer_ref: &viewer_ref };
+        if let Some(refusal) = self.known_refusal(order, &request.seller, what, asker) {
             return Err(refusal);
         }
         self.place_named(order, request).await
@@ -82,7 +85,13 @@ impl Intake {
         let mut record = request.into_record(order, id, &self.node, started);
         // a record of texts and numbers always serialises
         take.command = record.to_json().map_err(|_| PlaceRefusal::StockUnavailable)?;
-        match self.admit(&take).await? {
+        let admitted = self.admit(&take).await;
+        if let Err(refusal) = &admitted {
+            let viewer_ref = || take.viewer.clone();
+            let asker = Asker { viewer: take.viewer.as_str(), viewer_ref: &viewer_ref };
+            self.demand.count(take.spotlight, &take.seller, &take.lines, refusal, asker);
+        }
+        match admitted? {
             Admitted::Fresh { admission, offer } => {
                 admit_record(&mut record, admission, None);
                 self.produce(order, record, admission, &offer, started).await
@@ -100,6 +109,7 @@ impl Intake {
         order: OrderId,
         seller: &SellerId,
         (spotlight, offer_version, lines): (SpotlightId, u32, &Lines),
+        asker: Asker<'_>,
     ) -> Option<PlaceRefusal> {
         if self.ports.log.is_down() {
             return None;
@@ -107,6 +117,7 @@ impl Intake {
         let asked = Asked { order, seller, spotlight, offer_version, lines };
         let refusal = self.verdicts.refusal(asked, self.ports.clock.now())?;
         self.verdicts.count(&refusal);
+        self.demand.count(spotlight, seller, lines, &refusal, asker);
         Some(refusal)
     }
 

@@ -12,9 +12,9 @@ use domain::ids::{CorrelationId, OrderId};
 use domain::order::OrderCommand;
 use domain::payment::PaymentResult;
 use domain::ports::{PaymentCall, PortError, StoreError};
-use futures::StreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Fuse, FusedFuture};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use metrics::{counter, gauge};
 
 use super::payment::{Payment, Step, moved};
@@ -118,6 +118,16 @@ impl Desk {
         }
     }
 
+    /// What the order book lists as open.
+    fn take_in(&mut self, open: Vec<OrderId>) {
+        for order in open {
+            // one that waits for its turn or its time is in hand
+            if !self.again_of.contains_key(&order) {
+                self.queue(order);
+            }
+        }
+    }
+
     fn wake(&mut self, now: Timestamp) {
         while let Some((at, order)) = self.again.first().copied().filter(|(at, _)| *at <= now) {
             self.again.remove(&(at, order));
@@ -132,19 +142,23 @@ impl Desk {
 }
 
 impl Process {
-    /// Drives payments until the lease is lost.
+    /// Drives payments until the lease is lost. Whatever reads or writes is polled beside the
+    /// payments: one that waited alone for a connection would wait for those that hold them all.
     pub(super) async fn pay(&self, epoch: u64) {
         let mut position = self.started_at().await;
         let mut desk = Desk::default();
         let mut running: FuturesUnordered<BoxFuture<'_, (OrderId, Next)>> = FuturesUnordered::new();
         let mut tail: BoxFuture<'_, Vec<Recorded>> = Box::pin(self.events_after(position));
+        let mut listing: Fuse<BoxFuture<'_, Vec<OrderId>>> = Fuse::terminated();
+        let mut checking: Fuse<BoxFuture<'_, Result<(), ()>>> = Fuse::terminated();
         let mut relist_at = self.ports.clock.now();
         let mut checkpoint_at = relist_at;
         loop {
             let now = self.ports.clock.now();
             desk.wake(now);
-            if now >= relist_at {
-                self.list_open(&mut desk).await;
+            if now >= relist_at && listing.is_terminated() {
+                listing =
+                    self.list_open(WAITING_MAX.saturating_sub(desk.waiting.len())).boxed().fuse();
                 relist_at = now + delta(RELIST_PAUSE);
             }
             while running.len() < self.config.payments.max(1)
@@ -160,6 +174,8 @@ impl Process {
                 Some((order, next)) = running.next(), if !running.is_empty() => {
                     desk.finish(order, &next, self.ports.clock.now());
                 }
+                open = &mut listing => desk.take_in(open),
+                Err(()) = &mut checking => return,
                 events = &mut tail, if desk.waiting.len() < WAITING_MAX => {
                     for recorded in &events {
                         position = recorded.position;
@@ -169,11 +185,9 @@ impl Process {
                     }
                     tail = Box::pin(self.events_after(position));
                     let now = self.ports.clock.now();
-                    if now >= checkpoint_at {
+                    if now >= checkpoint_at && checking.is_terminated() {
                         checkpoint_at = now + delta(CHECKPOINT_PAUSE);
-                        if self.check_in(epoch, position).await.is_err() {
-                            return;
-                        }
+                        checking = self.check_in(epoch, position).boxed().fuse();
                     }
                 }
                 () = self.ports.clock.sleep(between(now, next_at)) => {}
@@ -217,25 +231,24 @@ impl Process {
         }
     }
 
-    async fn list_open(&self, desk: &mut Desk) {
-        let mut after = None;
-        while desk.waiting.len() < WAITING_MAX {
-            match self.ports.orders.open_payments(after, SWEEP_MAX).await {
+    /// The open payments in the order book, about so many at most.
+    async fn list_open(&self, max: usize) -> Vec<OrderId> {
+        let mut open = vec![];
+        while open.len() < max {
+            match self.ports.orders.open_payments(open.last().copied(), SWEEP_MAX).await {
                 Ok(page) => {
-                    for order in &page {
-                        // one that waits for its turn or its time is in hand
-                        if !desk.again_of.contains_key(&order.id) {
-                            desk.queue(order.id);
-                        }
+                    open.extend(page.iter().map(|order| order.id));
+                    if page.len() < SWEEP_MAX {
+                        break;
                     }
-                    let Some(last) = page.last().filter(|_| page.len() == SWEEP_MAX) else {
-                        return;
-                    };
-                    after = Some(last.id);
                 }
-                Err(error) => return Self::failed("open payments", &error),
+                Err(error) => {
+                    Self::failed("open payments", &error);
+                    break;
+                }
             }
         }
+        open
     }
 
     async fn work_on(&self, order: OrderId, again: bool) -> Next {

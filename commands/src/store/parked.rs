@@ -20,7 +20,7 @@ use super::stored::{PARKED_COLUMNS, StoredParked};
 /// Connections of a book: it is seldom looked at.
 const CONNECTIONS: u32 = 1;
 /// How long a book waits for the owner of a file.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(30);
 
 /// Opens the book of a store, also while a server runs on it; it connects when it is asked.
 ///

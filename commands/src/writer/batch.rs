@@ -201,6 +201,7 @@ impl Making<'_> {
             epoch: admission.epoch,
             admission_no: admission.number,
             cause: VoidCause::Duplicate,
+            kept: domain::spotlight::UnitsBySku::new(),
         };
         self.push(
             item,
@@ -229,6 +230,7 @@ impl Making<'_> {
     }
 
     fn push(&mut self, item: &Item, record: &CommandRecord, events: Vec<(StreamId, Event)>) {
+        let mut offered = Vec::new();
         let Some(desk) = self.desks.desk(record.key) else { return };
         let followed_by = followers(&events);
         let numbered = events.into_iter().zip(followed_by).enumerate();
@@ -237,6 +239,7 @@ impl Making<'_> {
                 self.batch.unit_limits.insert(delta.spotlight, limit);
             }
             desk.apply(&stream, &event);
+            offered.extend(offered_order(&event));
             let sequence = desk.sequence(&stream);
             self.batch.events.push(NewEvent {
                 event_id: EventId::derive_at(record.command_id, &item.delivered.source, index),
@@ -246,6 +249,9 @@ impl Making<'_> {
                 metadata: Metadata { followed_by, ..metadata(item, record, self.decided_at) },
                 event,
             });
+        }
+        for order in offered {
+            self.desks.note(order, record.key);
         }
     }
 
@@ -258,6 +264,14 @@ impl Making<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The order of an offer to somebody who waited, which no command has named yet.
+const fn offered_order(event: &Event) -> Option<OrderId> {
+    match event {
+        Event::Spotlight(SpotlightEvent::WaitlistOffered { order_id, .. }) => Some(*order_id),
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use domain::event::{Event, StreamId};
 use domain::ids::{BroadcastId, OrderId, SpotlightId, StreamKey, ViewerRef};
 use domain::order::OrderCommand;
 use domain::ports::{EventStore, PortError};
+use domain::spotlight::SpotlightCommand;
 use lru::LruCache;
 
 use super::batch::Item;
@@ -141,6 +142,11 @@ impl Desks {
         Ok(())
     }
 
+    /// Counts an order among those whose state is kept.
+    pub(super) fn note(&mut self, order: OrderId, key: StreamKey) {
+        self.orders.put(order, key);
+    }
+
     async fn load_units(
         &mut self,
         store: &dyn EventStore,
@@ -158,7 +164,18 @@ impl Desks {
                 missing.entry(key).or_default().insert(viewer);
             }
         }
+        for item in items {
+            let Ok(record) = &item.record else { continue };
+            let Some(desk) = self.desk(record.key) else { continue };
+            if limit_of(desk).is_some() {
+                let lacking = waiting(desk, &record.command);
+                missing.entry(record.key).or_default().extend(lacking);
+            }
+        }
         for (key, viewers) in missing {
+            if viewers.is_empty() {
+                continue;
+            }
             let viewers: Vec<ViewerRef> = viewers.into_iter().collect();
             let mut units = store.units(SpotlightId(key.0), &viewers).await?;
             if let Some(desk) = self.desk(key) {
@@ -219,6 +236,18 @@ impl Desks {
             desk.units.clear();
         }
     }
+}
+
+/// Viewers in line, or about to be, whose units are not known: any decision may make them an offer.
+fn waiting(desk: &Desk, command: &Command) -> Vec<ViewerRef> {
+    let joining = match command {
+        Command::Spotlight { command: SpotlightCommand::JoinWaitlist { wait, .. } } => {
+            Some(&wait.viewer_ref)
+        }
+        _ => None,
+    };
+    let line = desk.spotlight.waitlist.line.values().map(|waiting| &waiting.wait.viewer_ref);
+    line.chain(joining).filter(|viewer| desk.lacks_viewer(viewer)).cloned().collect()
 }
 
 /// Units that one viewer may hold and buy.

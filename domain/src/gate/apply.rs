@@ -13,7 +13,8 @@ use crate::line::{Line, Lines};
 use crate::order::{Accepted, OrderEvent};
 use crate::ports::{Applied, EntryState, GateOffer};
 use crate::reservation::ReservationEvent;
-use crate::spotlight::{SpotlightEvent, SpotlightStatus};
+use crate::spotlight::{SpotlightEvent, SpotlightStatus, units_of};
+use crate::waitlist::OFFER_ADMISSION;
 
 /// Applies events of one spotlight to its gate, which may not exist yet: it begins with
 /// `SpotlightScheduled`. Each event is applied once, by its position.
@@ -80,7 +81,10 @@ impl GateState {
             // the pause of the same decision says what the gate does
             SpotlightEvent::SpotlightScheduled { .. }
             | SpotlightEvent::OfferWithdrawn { .. }
-            | SpotlightEvent::WithdrawalProgressed { .. } => {}
+            | SpotlightEvent::WithdrawalProgressed { .. }
+            | SpotlightEvent::DemandObserved { .. }
+            // what gave the units up has kept them
+            | SpotlightEvent::UnitsCarried { .. } => {}
             SpotlightEvent::SpotlightOpened { .. } | SpotlightEvent::SpotlightResumed { .. } => {
                 self.status = SpotlightStatus::Open;
             }
@@ -97,13 +101,14 @@ impl GateState {
                 self.offer = GateOffer { offer: offer.clone(), ..self.offer.clone() };
                 self.offers.insert(offer.version, self.offer.clone());
             }
-            SpotlightEvent::StockAdjusted { sku, delta, gate_entry, .. } => {
+            SpotlightEvent::StockAdjusted { sku, delta, gate_entry, kept, .. } => {
                 self.adjusted(sku, *delta, *gate_entry);
+                self.keep_units(kept, 1);
             }
             SpotlightEvent::GateReopened { epoch, .. } => {
                 self.reopening = self.reopening || *epoch > self.epoch;
             }
-            SpotlightEvent::AdmissionVoided { entry, epoch, admission_no, .. } => {
+            SpotlightEvent::AdmissionVoided { entry, epoch, admission_no, kept, .. } => {
                 let meant = self
                     .entries
                     .get(entry)
@@ -111,7 +116,18 @@ impl GateState {
                 if meant {
                     self.end_pending(*entry);
                 }
+                self.keep_units(kept, 1);
             }
+            SpotlightEvent::UnitsFreed { units, .. } => self.keep_units(units, -1),
+            SpotlightEvent::WaitlistJoined { entry, wait, .. } => {
+                self.end_pending(*entry);
+                self.wait(&wait.viewer_ref, wait.lines.units());
+            }
+            SpotlightEvent::WaitlistOffered { viewer_ref, .. }
+            | SpotlightEvent::WaitlistEnded { viewer_ref, order_id: None, .. } => {
+                self.wait_no_longer(viewer_ref);
+            }
+            SpotlightEvent::WaitlistEnded { .. } => {}
         }
     }
 
@@ -141,6 +157,9 @@ impl GateState {
     /// older epoch was on its way while the gate was rebuilt: that is expected, and what follows
     /// makes the gate exact, so that rebuilding under load comes to an end.
     fn notice(&mut self, order: OrderId, epoch: u64, number: u64) {
+        if number == OFFER_ADMISSION {
+            return;
+        }
         let held = self.entries.get(&order.0).is_some_and(|known| {
             known.is_admission(epoch, number) || known.state != EntryState::Pending
         });
@@ -180,7 +199,9 @@ impl GateState {
                     self.unknown_order = self.unknown_order || !self.entries.contains_key(&order.0);
                 }
             },
-            ReservationEvent::ReservationReleased { .. } => {
+            ReservationEvent::ReservationReleased { kept, .. } => {
+                // in this order, so that nothing is free in between
+                self.keep_units(kept, 1);
                 if let Some(part) = self.leave_hold(order) {
                     self.set_state(order, EntryState::Ended);
                     self.free_units(order, &part);
@@ -241,6 +262,9 @@ impl GateState {
         }
         if moves {
             self.use_units(*order, &part);
+        }
+        if *admission_no == OFFER_ADMISSION {
+            self.keep_units(&units_of(&part.lines), -1);
         }
         let deadline = micros(*deadline);
         let mut known = Known::ended(part, admission);

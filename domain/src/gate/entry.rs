@@ -88,6 +88,8 @@ pub(super) struct Stock {
     /// Taken and not given back: pending, held and sold.
     pub used: i64,
     pub sold: i64,
+    /// Of what is used: kept for those who wait.
+    pub kept: i64,
 }
 
 impl Stock {
@@ -119,7 +121,7 @@ impl Halts {
             Narrowing::Pause => &mut self.pauses,
             Narrowing::Close => &mut self.closes,
             Narrowing::ChangeOffer => &mut self.offers,
-            Narrowing::Reduce { .. } => return,
+            Narrowing::Reduce { .. } | Narrowing::Wait { .. } => return,
         };
         *counter = if begins { counter.saturating_add(1) } else { counter.saturating_sub(1) };
     }

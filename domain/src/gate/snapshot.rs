@@ -91,6 +91,13 @@ impl GateState {
             per_viewer_limit: self.per_viewer_limit,
             limits: self.stock.iter().map(|(sku, stock)| (sku.clone(), stock.limit)).collect(),
             orders,
+            kept: self
+                .stock
+                .iter()
+                .filter(|(_, stock)| stock.kept != 0)
+                .map(|(sku, stock)| (sku.clone(), stock.kept))
+                .collect(),
+            waiting: self.waiting.clone(),
         }
     }
 
@@ -116,6 +123,7 @@ impl GateState {
             pending: std::collections::BTreeSet::new(),
             holds: std::collections::BTreeSet::new(),
             viewers: std::collections::BTreeMap::new(),
+            waiting: std::collections::BTreeMap::new(),
             known: std::sync::Arc::default(),
             halts: super::entry::Halts::default(),
             reopening: false,
@@ -124,6 +132,14 @@ impl GateState {
         };
         for order in &snapshot.orders {
             state.restore(order);
+        }
+        for (sku, kept) in &snapshot.kept {
+            let stock = state.stock.entry(sku.clone()).or_default();
+            stock.used = stock.used.saturating_add(*kept);
+            stock.kept = *kept;
+        }
+        for (viewer, units) in &snapshot.waiting {
+            state.wait(viewer, *units);
         }
         state
     }

@@ -13,7 +13,7 @@ use crate::envelope::Position;
 use crate::ids::{OrderId, SellerId, Sku, SpotlightId, ViewerRef};
 use crate::line::Lines;
 use crate::ports::{EntryState, GateOffer, GateView, Narrowing, SoldOutVerdict};
-use crate::spotlight::{SpotlightStatus, SpotlightTerms};
+use crate::spotlight::{SpotlightStatus, SpotlightTerms, UnitsBySku};
 use crate::views::Inventory;
 
 /// The gate of one spotlight.
@@ -35,6 +35,8 @@ pub struct GateState {
     pub(super) pending: BTreeSet<Due>,
     pub(super) holds: BTreeSet<Due>,
     pub(super) viewers: BTreeMap<ViewerRef, Viewer>,
+    /// Units that viewers wait for; they count for them, and are kept only where that matters.
+    pub(super) waiting: BTreeMap<ViewerRef, u32>,
     pub(super) known: Arc<HashSet<OrderId>>,
     pub(super) halts: Halts,
     /// The log has a higher epoch: nothing is taken or shown until it is loaded.
@@ -79,6 +81,7 @@ impl GateState {
             pending: BTreeSet::new(),
             holds: BTreeSet::new(),
             viewers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             known: Arc::default(),
             halts: Halts::default(),
             reopening: false,
@@ -238,7 +241,47 @@ impl GateState {
                 let stock = self.stock.entry(sku.clone()).or_default();
                 stock.used = stock.used.saturating_sub(i64::from(*units));
             }
+            What::Narrowing(Narrowing::Wait { viewer, units }) => {
+                self.count_units(viewer, -i64::from(*units));
+            }
             What::Narrowing(narrowing) => self.halts.count(narrowing, false),
+        }
+    }
+
+    /// Keeps units for those who wait, or no longer.
+    pub(super) fn keep_units(&mut self, units: &UnitsBySku, sign: i64) {
+        for (sku, units) in units {
+            let units = sign.saturating_mul(i64::from(*units));
+            let stock = self.stock.entry(sku.clone()).or_default();
+            stock.used = stock.used.saturating_add(units);
+            stock.kept = stock.kept.saturating_add(units);
+        }
+    }
+
+    /// Adds to the units that count for a viewer.
+    pub(super) fn count_units(&mut self, viewer: &ViewerRef, units: i64) {
+        if self.per_viewer_limit.is_none() {
+            return;
+        }
+        let known = self.viewers.entry(viewer.clone()).or_default();
+        known.units = known.units.saturating_add(units);
+        if known.units == 0 && known.open.is_empty() {
+            self.viewers.remove(viewer);
+        }
+    }
+
+    /// What a viewer waits for counts as if they had it.
+    pub(super) fn wait(&mut self, viewer: &ViewerRef, units: u32) {
+        if self.per_viewer_limit.is_some() {
+            self.wait_no_longer(viewer);
+            self.waiting.insert(viewer.clone(), units);
+            self.count_units(viewer, i64::from(units));
+        }
+    }
+
+    pub(super) fn wait_no_longer(&mut self, viewer: &ViewerRef) {
+        if let Some(units) = self.waiting.remove(viewer) {
+            self.count_units(viewer, -i64::from(units));
         }
     }
 }

@@ -9,6 +9,7 @@ use super::entry::{Known, OrderPart, What};
 use super::state::{GateState, micros};
 use crate::Timestamp;
 use crate::admission::Admission;
+use crate::ids::ViewerRef;
 use crate::ports::{EntryState, Narrow, Narrowed, Narrowing, PendingEntry, Take, TakeOutcome};
 use crate::spotlight::SpotlightStatus;
 
@@ -120,10 +121,26 @@ impl GateState {
             }
             stock.used = stock.used.saturating_add(units);
         }
+        if let Narrowing::Wait { viewer, units } = &narrow.narrowing {
+            if let Some(over) = self.over_limit(viewer, *units) {
+                return over;
+            }
+            self.count_units(viewer, i64::from(*units));
+        }
         let admission = self.admit(micros(now));
         let what = What::Narrowing(narrow.narrowing.clone());
         self.insert(narrow.entry, Known::pending(what, admission, narrow.command.clone()));
         Narrowed::Done { admission }
+    }
+
+    fn over_limit(&self, viewer: &ViewerRef, units: u32) -> Option<Narrowed> {
+        let limit = self.per_viewer_limit?;
+        let known = self.viewers.get(viewer);
+        let has = known.map_or(0, |known| known.units);
+        (has.saturating_add(i64::from(units)) > i64::from(limit)).then(|| Narrowed::OverLimit {
+            limit,
+            open_order: known.and_then(|known| known.open.last().copied()),
+        })
     }
 
     /// Forgets an entry whose command was certainly not queued; tells whether it did.

@@ -16,6 +16,7 @@
 //! | I6 | [`Admissions`]: each of the gate's takes ends exactly once, offsets do not go backwards |
 //! | I9 | [`Payments`]: confirmed ⇔ captured; money of an order that is not sold is asked back |
 //! | I10 | [`Inputs`]: an accepted order holds every input of its decision and of its receipt |
+//! | I13 | [`Line`]: who waits is served in order, and units stay taken meanwhile |
 //!
 //! I7 (gate = fold), I8 (read models = fold), I11 (seals) and I12 (liveness) need more than the log;
 //! `projections::replay` checks those of them that it can reach.
@@ -41,6 +42,7 @@ mod ends;
 mod fast;
 mod holds;
 mod inputs;
+mod line;
 mod payments;
 mod retirement;
 mod stock;
@@ -51,6 +53,7 @@ pub use chain::Chain;
 pub use ends::Ends;
 pub use holds::Holds;
 pub use inputs::Inputs;
+pub use line::Line;
 pub use payments::Payments;
 pub use stock::Stock;
 pub use viewer_limits::ViewerLimits;
@@ -193,6 +196,7 @@ impl Invariants {
                 Box::new(Admissions::default()),
                 Box::new(Payments::default()),
                 Box::new(Inputs::default()),
+                Box::new(Line::default()),
             ],
             retirement: Retirement::new(grace),
         }

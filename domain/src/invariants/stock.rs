@@ -30,7 +30,12 @@ impl Invariant for Stock {
             self.rows.entry(event.key).or_default();
         } else if !matches!(
             event.event,
-            Event::Reservation(_) | Event::Spotlight(SpotlightEvent::StockAdjusted { .. })
+            Event::Reservation(_)
+                | Event::Spotlight(
+                    SpotlightEvent::StockAdjusted { .. }
+                        | SpotlightEvent::AdmissionVoided { .. }
+                        | SpotlightEvent::UnitsFreed { .. }
+                )
         ) {
             return found;
         }

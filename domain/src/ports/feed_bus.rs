@@ -56,6 +56,31 @@ pub struct Audience {
     pub viewers: u32,
 }
 
+/// What a node says of who watches there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// Who watches.
+    pub audience: Audience,
+    /// Viewers that came since the last time, as numbers that follow from their pseudonyms; who is
+    /// told again is counted once.
+    pub came: &'a [u64],
+    /// How long the word holds.
+    pub lasting: Duration,
+}
+
+/// Who watches a room, and who did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attendance {
+    /// Now, at the nodes whose word still holds.
+    pub audience: Audience,
+    /// The most viewers that there were at once.
+    pub peak: u32,
+    /// Viewers that came at all, each counted once: within 1 % where there are many.
+    pub distinct: u64,
+}
+
 /// The bus between projections and sockets. Channels are named as on the wire, with the seller
 /// before the viewer: `live:{broadcast}`, `chat:{broadcast}`, `user#{seller}/{viewer}`; and
 /// `moderation:{broadcast}` and `node:{node}`, which no client sees.
@@ -102,18 +127,12 @@ pub trait FeedBus: Send + Sync {
         by: u64,
         at_least: u64,
     ) -> Result<u64, PortError>;
-    /// Says who watches a state channel at one node, which holds for `lasting`; tells the sum over
-    /// the nodes whose word still holds, and patches it in as `viewer_count` where it changed.
+    /// Says who watches a state channel at one node; tells the sum over the nodes whose word still
+    /// holds, and patches it in as `viewer_count` where it changed.
     ///
     /// # Errors
     /// It cannot be reached; saying it again is safe.
-    async fn report(
-        &self,
-        channel: &str,
-        node: &str,
-        audience: Audience,
-        lasting: Duration,
-    ) -> Result<Audience, PortError>;
+    async fn report(&self, channel: &str, report: &Report<'_>) -> Result<Attendance, PortError>;
     /// The last version that was taken for (channel, key).
     ///
     /// # Errors

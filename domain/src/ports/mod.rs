@@ -14,6 +14,7 @@ mod order_book;
 mod parked_book;
 mod payment_gateway;
 mod personal_keys;
+mod room_book;
 mod row_reader;
 mod sales_board;
 mod stock_gate;
@@ -29,12 +30,14 @@ pub use event_store::{
     StoreError, StoredOutcome,
 };
 pub use feed_bus::{
-    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Snapshot,
+    Attendance, Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Report,
+    Snapshot,
 };
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use parked_book::{ParkedAction, ParkedBook, ParkedVerb};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
 pub use personal_keys::PersonalKeys;
+pub use room_book::{RoomBook, RoomTotals};
 pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{

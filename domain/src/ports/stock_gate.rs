@@ -155,6 +155,13 @@ pub enum Narrowing {
         /// How many; they are taken as an order's are.
         units: u32,
     },
+    /// Count units that a viewer waits for against their limit.
+    Wait {
+        /// Who waits.
+        viewer: ViewerRef,
+        /// For how many.
+        units: u32,
+    },
     /// Sell under a new version only; between here and the event the answer is
     /// [`TakeOutcome::Changing`].
     ChangeOffer,
@@ -192,6 +199,13 @@ pub enum Narrowed {
     BelowCommitted {
         /// What remains.
         remaining: i64,
+    },
+    /// The viewer would have more units than the limit.
+    OverLimit {
+        /// The limit.
+        limit: u32,
+        /// The viewer's latest order that holds units.
+        open_order: Option<OrderId>,
     },
     /// No such SKU.
     UnknownSku,
@@ -298,6 +312,12 @@ pub struct GateSnapshot {
     pub limits: BTreeMap<Sku, i64>,
     /// Every order that the log knows, with its units.
     pub orders: Vec<SnapshotOrder>,
+    /// Units that are kept for those who wait.
+    #[serde(default)]
+    pub kept: BTreeMap<Sku, i64>,
+    /// Units that viewers wait for, where the spotlight limits them.
+    #[serde(default)]
+    pub waiting: BTreeMap<ViewerRef, u32>,
 }
 
 /// What came of loading a snapshot.

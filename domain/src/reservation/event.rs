@@ -4,8 +4,9 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::ids::{OrderId, SpotlightId, ViewerRef};
+use crate::ids::{OrderId, Sku, SpotlightId, ViewerRef};
 use crate::line::Lines;
+use crate::spotlight::UnitsBySku;
 
 /// Why units were given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,9 @@ pub enum ReservationEvent {
         lines: Lines,
         /// Why.
         reason: ReleaseReason,
+        /// What of it stays taken for those who wait; `UnitsCarried` follows.
+        #[serde(default, skip_serializing_if = "UnitsBySku::is_empty")]
+        kept: UnitsBySku,
     },
 }
 
@@ -94,6 +98,14 @@ impl ReservationEvent {
             Self::StockReserved { viewer_ref, .. }
             | Self::ReservationConfirmed { viewer_ref, .. }
             | Self::ReservationReleased { viewer_ref, .. } => viewer_ref,
+        }
+    }
+
+    /// What of a SKU stays taken for those who wait.
+    pub fn kept(&self, sku: &Sku) -> u32 {
+        match self {
+            Self::ReservationReleased { kept, .. } => kept.get(sku).copied().unwrap_or(0),
+            Self::StockReserved { .. } | Self::ReservationConfirmed { .. } => 0,
         }
     }
 

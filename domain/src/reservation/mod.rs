@@ -15,6 +15,7 @@ pub use event::{ReleaseReason, ReservationEvent};
 use crate::Timestamp;
 use crate::ids::{OrderId, SpotlightId, ViewerRef};
 use crate::line::Lines;
+use crate::spotlight::UnitsBySku;
 
 /// What is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,7 @@ impl Reservation {
                 viewer_ref,
                 lines,
                 reason: *reason,
+                kept: UnitsBySku::new(),
             },
             _ => {
                 ReservationEvent::ReservationConfirmed { order_id, spotlight_id, viewer_ref, lines }

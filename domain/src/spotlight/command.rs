@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Cause, SpotlightTerms};
+use super::waitlist::Wait;
 use super::withdrawal::{Settle, Withdrawal};
+use crate::Timestamp;
 use crate::admission::Admission;
-use crate::ids::Sku;
+use crate::demand::Observed;
+use crate::ids::{Sku, ViewerRef};
 use crate::money::Money;
 
 /// A command to a spotlight.
@@ -92,6 +95,28 @@ pub enum SpotlightCommand {
         /// How far.
         withdrawal: Withdrawal,
     },
+    /// Wait for units that are sold out; the gate counts them against the viewer's limit already.
+    JoinWaitlist {
+        /// Who, for what.
+        wait: Box<Wait>,
+        /// The gate's entry of this command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        admission: Option<Admission>,
+    },
+    /// Wait no longer.
+    LeaveWaitlist {
+        /// Who.
+        viewer_ref: ViewerRef,
+    },
+    /// Write down what one node refused in one second.
+    ObserveDemand {
+        /// Which second.
+        second: Timestamp,
+        /// Which node.
+        node: String,
+        /// What, each SKU once.
+        observed: Vec<Observed>,
+    },
     /// Rebuild the gate under the epoch after `expected`; a repeat with an old epoch does nothing.
     ReopenGate {
         /// The epoch that was found lost.
@@ -106,6 +131,7 @@ impl SpotlightCommand {
             Self::PauseSpotlight { admission, .. }
             | Self::WithdrawOffer { admission, .. }
             | Self::CloseSpotlight { admission, .. }
+            | Self::JoinWaitlist { admission, .. }
             | Self::AdjustStock { admission, .. }
             | Self::ChangeOffer { admission, .. } => *admission,
             _ => None,
@@ -118,6 +144,7 @@ impl SpotlightCommand {
             Self::PauseSpotlight { admission, .. }
             | Self::WithdrawOffer { admission, .. }
             | Self::CloseSpotlight { admission, .. }
+            | Self::JoinWaitlist { admission, .. }
             | Self::AdjustStock { admission, .. }
             | Self::ChangeOffer { admission, .. } => *admission = None,
             _ => {}
@@ -130,6 +157,7 @@ impl SpotlightCommand {
             Self::PauseSpotlight { admission, .. }
             | Self::WithdrawOffer { admission, .. }
             | Self::CloseSpotlight { admission, .. }
+            | Self::JoinWaitlist { admission, .. }
             | Self::AdjustStock { admission, .. }
             | Self::ChangeOffer { admission, .. } => *admission = Some(admitted),
             _ => {}

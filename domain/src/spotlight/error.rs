@@ -38,6 +38,18 @@ pub enum SpotlightError {
     /// The orders of another version are being settled.
     #[error("the orders of another withdrawn version are being settled")]
     WithdrawalInProgress,
+    /// The viewer waits for something else already.
+    #[error("the viewer waits for something else already")]
+    AlreadyWaiting,
+    /// The viewer does not wait.
+    #[error("the viewer does not wait")]
+    NotWaiting,
+    /// As many viewers wait as may.
+    #[error("as many viewers wait as may")]
+    WaitlistFull,
+    /// The viewer would have more units than the limit.
+    #[error("the viewer would have more units than the limit")]
+    OverLimit,
     /// The price has another currency than the spotlight.
     #[error("the price has another currency than the spotlight")]
     CurrencyMismatch,
@@ -58,6 +70,10 @@ impl SpotlightError {
             Self::UnknownOffer(_) => "unknown_offer",
             Self::AlreadyWithdrawn => "already_withdrawn",
             Self::WithdrawalInProgress => "withdrawal_in_progress",
+            Self::AlreadyWaiting => "already_waiting",
+            Self::NotWaiting => "not_waiting",
+            Self::WaitlistFull => "waitlist_full",
+            Self::OverLimit => "over_limit",
             Self::CurrencyMismatch => "currency_mismatch",
         }
     }

@@ -4,9 +4,12 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::waitlist::{UnitsBySku, Wait, WaitOutcome};
 use super::withdrawal::{Settle, Withdrawal};
 use crate::Timestamp;
-use crate::ids::{BroadcastId, OrderId, SellerId, Sku, SpotlightId};
+use crate::demand::Observed;
+use crate::ids::{BroadcastId, OrderId, SellerId, Sku, SpotlightId, ViewerRef};
+use crate::line::Lines;
 use crate::offer::{Offer, Product, SkuTerms};
 use crate::personal::Personal;
 
@@ -119,6 +122,9 @@ pub enum SpotlightEvent {
         /// The refund that put the units back, if it was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refund_of: Option<OrderId>,
+        /// What of it stays taken for those who wait; `UnitsCarried` follows.
+        #[serde(default, skip_serializing_if = "UnitsBySku::is_empty")]
+        kept: UnitsBySku,
         /// What the host typed.
         #[serde(default, skip_serializing_if = "Personal::is_empty")]
         personal: Personal,
@@ -174,6 +180,72 @@ pub enum SpotlightEvent {
         admission_no: u64,
         /// Why.
         cause: VoidCause,
+        /// What of it stays taken for those who wait; `UnitsCarried` follows.
+        #[serde(default, skip_serializing_if = "UnitsBySku::is_empty")]
+        kept: UnitsBySku,
+    },
+    /// A viewer waits for units that are sold out, behind everybody who waits already.
+    WaitlistJoined {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// The gate's entry, which is the command's id; the order of an offer follows from it.
+        entry: Uuid,
+        /// Who waits, for what.
+        #[serde(flatten)]
+        wait: Box<Wait>,
+    },
+    /// The next in line was made an offer: an order that waits for its payment, with units that
+    /// were kept.
+    WaitlistOffered {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// To whom.
+        viewer_ref: ViewerRef,
+        /// The order.
+        order_id: OrderId,
+        /// What.
+        lines: Lines,
+        /// Until when it can be paid.
+        #[serde(with = "crate::rfc3339")]
+        expires_at: Timestamp,
+    },
+    /// A viewer waits no longer: an offer ended, or the waiting did.
+    WaitlistEnded {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// Who.
+        viewer_ref: ViewerRef,
+        /// How.
+        outcome: WaitOutcome,
+        /// The offer's order; absent where there was no offer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order_id: Option<OrderId>,
+    },
+    /// Units that were given up or added stay taken: they are the next in line's.
+    UnitsCarried {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// How many of each SKU.
+        units: UnitsBySku,
+    },
+    /// Units that were kept are free: nobody waits for them any more.
+    UnitsFreed {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// How many of each SKU.
+        units: UnitsBySku,
+    },
+    /// Units were asked for and refused: at most one of each node, SKU and second.
+    DemandObserved {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// In which second, by the node's clock.
+        second: Timestamp,
+        /// The node that refused.
+        node: String,
+        /// What, how often and by whom.
+        #[serde(flatten)]
+        observed: Box<Observed>,
     },
     /// No order is taken any more.
     SpotlightClosed {
@@ -203,6 +275,12 @@ impl SpotlightEvent {
             | Self::WithdrawalProgressed { spotlight_id, .. }
             | Self::GateReopened { spotlight_id, .. }
             | Self::AdmissionVoided { spotlight_id, .. }
+            | Self::DemandObserved { spotlight_id, .. }
+            | Self::WaitlistJoined { spotlight_id, .. }
+            | Self::WaitlistOffered { spotlight_id, .. }
+            | Self::WaitlistEnded { spotlight_id, .. }
+            | Self::UnitsCarried { spotlight_id, .. }
+            | Self::UnitsFreed { spotlight_id, .. }
             | Self::SpotlightClosed { spotlight_id, .. } => *spotlight_id,
         }
     }
@@ -222,6 +300,12 @@ impl DomainEvent for SpotlightEvent {
             Self::GateReopened { .. } => "GateReopened",
             Self::AdmissionVoided { .. } => "AdmissionVoided",
             Self::SpotlightClosed { .. } => "SpotlightClosed",
+            Self::DemandObserved { .. } => "DemandObserved",
+            Self::WaitlistJoined { .. } => "WaitlistJoined",
+            Self::WaitlistOffered { .. } => "WaitlistOffered",
+            Self::WaitlistEnded { .. } => "WaitlistEnded",
+            Self::UnitsCarried { .. } => "UnitsCarried",
+            Self::UnitsFreed { .. } => "UnitsFreed",
         }
         .to_owned()
     }

@@ -3,6 +3,7 @@
 mod command;
 mod error;
 mod event;
+mod waitlist;
 mod withdraw;
 mod withdrawal;
 
@@ -15,10 +16,13 @@ use serde::{Deserialize, Serialize};
 pub use command::SpotlightCommand;
 pub use error::SpotlightError;
 pub use event::{Cause, SpotlightEvent, SpotlightTerms, VoidCause};
+pub use waitlist::{Offered, UnitsBySku, Wait, WaitOutcome, Waiting, Waitlist, units_of};
 pub use withdrawal::{Settle, Withdrawal};
 
+use crate::Timestamp;
 use crate::command::Context;
-use crate::ids::Sku;
+use crate::demand::Observed;
+use crate::ids::{Sku, SpotlightId};
 use crate::ledger::Ledger;
 use crate::limits::SKU_UNITS_MAX;
 use crate::money::Money;
@@ -57,6 +61,9 @@ pub struct Spotlight {
     pub withdrawal: Option<Withdrawal>,
     /// Whether it waits for a new offer, because its own was withdrawn.
     pub awaits_offer: bool,
+    /// Who waits for what is sold out.
+    #[serde(default)]
+    pub waitlist: Waitlist,
 }
 
 impl Spotlight {
@@ -135,6 +142,7 @@ impl Spotlight {
                     delta: *delta,
                     gate_entry: admission.map(|_| context.command_id.0),
                     refund_of: None,
+                    kept: UnitsBySku::new(),
                     personal: Personal::text(reason.clone()),
                 }])
             }
@@ -155,6 +163,11 @@ impl Spotlight {
             SpotlightCommand::ReportWithdrawal { withdrawal } => {
                 Ok(self.report(spotlight_id, *withdrawal))
             }
+            SpotlightCommand::JoinWaitlist { wait, .. } => self.join(wait, context),
+            SpotlightCommand::LeaveWaitlist { viewer_ref } => self.leave(viewer_ref, context),
+            SpotlightCommand::ObserveDemand { second, node, observed } => {
+                Ok(self.observe(spotlight_id, *second, node, observed))
+            }
             SpotlightCommand::ReopenGate { expected } if *expected == self.epoch => {
                 let epoch = self.epoch.saturating_add(1);
                 Ok(vec![SpotlightEvent::GateReopened { spotlight_id, epoch }])
@@ -163,6 +176,25 @@ impl Spotlight {
                 Ok(vec![])
             }
         }
+    }
+
+    /// What was refused of the SKUs that there are; also after the end, because it is told late.
+    fn observe(
+        &self,
+        spotlight_id: SpotlightId,
+        second: Timestamp,
+        node: &str,
+        observed: &[Observed],
+    ) -> Vec<SpotlightEvent> {
+        let skus = self.terms.as_deref().map_or(&[][..], |terms| &terms.skus);
+        let known = |sku: &Sku| skus.iter().any(|terms| terms.sku == *sku);
+        let event = |observed: &Observed| SpotlightEvent::DemandObserved {
+            spotlight_id,
+            second,
+            node: node.to_owned(),
+            observed: Box::new(observed.clone()),
+        };
+        observed.iter().filter(|observed| known(&observed.sku)).map(event).collect()
     }
 
     fn schedule(
@@ -248,7 +280,14 @@ impl Spotlight {
                 self.withdrawal = Some(*withdrawal);
             }
             SpotlightEvent::GateReopened { epoch, .. } => self.epoch = *epoch,
-            SpotlightEvent::StockAdjusted { .. } | SpotlightEvent::AdmissionVoided { .. } => {}
+            SpotlightEvent::StockAdjusted { .. }
+            | SpotlightEvent::AdmissionVoided { .. }
+            | SpotlightEvent::DemandObserved { .. } => {}
+            SpotlightEvent::WaitlistJoined { .. }
+            | SpotlightEvent::WaitlistOffered { .. }
+            | SpotlightEvent::WaitlistEnded { .. }
+            | SpotlightEvent::UnitsCarried { .. }
+            | SpotlightEvent::UnitsFreed { .. } => self.waitlist.apply(event),
         }
     }
 }

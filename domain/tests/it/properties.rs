@@ -9,7 +9,7 @@ use domain::command::{Command, CommandRecord};
 use domain::decision::decide;
 use domain::desk::Desk;
 use domain::event::Event;
-use domain::ids::{CommandId, CorrelationId};
+use domain::ids::{CommandId, CorrelationId, OrderId};
 use domain::order::{OrderCommand, PaymentChoice, PlaceOrder};
 use domain::payment::{DeclineKind, PaymentResult};
 use domain::reservation::ReservationEvent;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Log, NOW, at, krw, lines, on_air, order, placed, seller, sku, spotlight, stream_of, viewer,
+    waits,
 };
 
 const ORDERS: u64 = 8;
@@ -27,16 +28,61 @@ const VIEWERS: u64 = 3;
 /// What somebody does; `back` is how many attempts before the last one the answer is to; a command is told apart by `id`, so that the same one may come again.
 #[derive(Debug, Clone)]
 enum Step {
-    Place { n: u64, take: u64, by_void: bool },
-    FailParked { n: u64, take: u64 },
-    Pay { n: u64, result: u8, back: u32 },
-    PayAgain { n: u64 },
-    TakeAgain { n: u64, take: u64 },
-    TurnAway { n: u64 },
-    Expire { n: u64 },
-    Cancel { n: u64, by_host: bool },
-    Host { id: u64, what: u8, units: i64 },
-    Wait { seconds: i64 },
+    Place {
+        n: u64,
+        take: u64,
+        by_void: bool,
+    },
+    FailParked {
+        n: u64,
+        take: u64,
+    },
+    Pay {
+        n: u64,
+        result: u8,
+        back: u32,
+    },
+    PayAgain {
+        n: u64,
+    },
+    TakeAgain {
+        n: u64,
+        take: u64,
+    },
+    TurnAway {
+        n: u64,
+    },
+    Expire {
+        n: u64,
+    },
+    Cancel {
+        n: u64,
+        by_host: bool,
+    },
+    Host {
+        id: u64,
+        what: u8,
+        units: i64,
+    },
+    Wait {
+        seconds: i64,
+    },
+    /// Viewer `v` joins the line for these lines, or leaves it.
+    Join {
+        id: u64,
+        v: u64,
+        both: bool,
+        units: u32,
+    },
+    Leave {
+        id: u64,
+        v: u64,
+    },
+    /// The `nth` open offer is paid, cancelled or run out.
+    Offer {
+        nth: usize,
+        what: u8,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -54,6 +100,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (n, any::<bool>()).prop_map(|(n, by_host)| Step::Cancel { n, by_host }),
         2 => (0..12u64, 0..7u8, -2..3i64).prop_map(|(id, what, units)| Step::Host { id, what, units }),
         1 => (1..700i64).prop_map(|seconds| Step::Wait { seconds }),
+        4 => (100..200u64, 0..6u64, any::<bool>(), 1..3u32)
+            .prop_map(|(id, v, both, units)| Step::Join { id, v, both, units }),
+        1 => (200..300u64, 0..6u64).prop_map(|(id, v)| Step::Leave { id, v }),
+        3 => (0..3usize, 0..4u8).prop_map(|(nth, what)| Step::Offer { nth, what }),
     ]
 }
 
@@ -165,6 +215,51 @@ impl Show {
                 let command = OrderCommand::CancelOrder { order_id: order(*n), reason: None };
                 (id, Actor { role, subject }, Command::Order { command })
             }
+            Step::Join { id, v, both, units } => {
+                if !self.inbox.insert(*id) {
+                    return None;
+                }
+                let of = [("A", *units), ("B", *units)];
+                let lines = lines(if *both { &of } else { &of[..1] });
+                let wait = Box::new(waits(10 + v, lines));
+                let admission = Some(Admission {
+                    epoch: self.live.spotlight.epoch,
+                    number: 1_000 + id,
+                    at: at(self.now),
+                    offer_version: 1,
+                });
+                let command = SpotlightCommand::JoinWaitlist { wait, admission };
+                let id = Uuid::from_u128(0xb0_0000 + u128::from(*id));
+                (id, system, Command::Spotlight { command })
+            }
+            Step::Leave { id, v } => {
+                if !self.inbox.insert(*id) {
+                    return None;
+                }
+                let command = SpotlightCommand::LeaveWaitlist { viewer_ref: viewer(10 + v) };
+                let id = Uuid::from_u128(0xb0_0000 + u128::from(*id));
+                (id, system, Command::Spotlight { command })
+            }
+            Step::Offer { nth, what } => {
+                let offers = &self.live.spotlight.waitlist.offers;
+                let (order_id, offered) = offers.iter().nth(*nth)?;
+                let (order_id, viewer) = (*order_id, offered.viewer_ref.to_string());
+                let amount = self.live.orders.get(&order_id)?.order.accepted.as_ref()?.total;
+                let payment =
+                    PaymentChoice { provider: "simulated".to_owned(), method: "m".to_owned() };
+                let command = match what {
+                    0 => OrderCommand::RequestPayment { order_id, payment },
+                    1 => OrderCommand::RecordPayment {
+                        order_id,
+                        attempt: 1,
+                        result: PaymentResult::Captured { amount },
+                    },
+                    2 => OrderCommand::CancelOrder { order_id, reason: None },
+                    _ => OrderCommand::ExpireHold { order_id },
+                };
+                let actor = Actor { role: Role::Viewer, subject: Some(viewer) };
+                (id, actor, Command::Order { command })
+            }
             Step::Host { id, what, units } => {
                 if !self.inbox.insert(*id) {
                     return None;
@@ -215,6 +310,27 @@ impl Show {
 
     fn take(&mut self, step: &Step) {
         let Some((id, actor, command)) = self.command(step) else { return };
+        self.decide(id, actor, command, step);
+    }
+
+    /// What onair asks of an order by itself.
+    fn system(&mut self, command: OrderCommand) {
+        let id = Uuid::from_u128((1 << 65) + u128::try_from(self.log.events.len()).unwrap());
+        let step = format!("{command:?}");
+        self.decide(id, Actor::system(), Command::Order { command }, &step);
+    }
+
+    /// An order that has not ended, or whose money is to go back.
+    fn open_order(&self) -> Option<OrderId> {
+        let open = self.live.orders.iter().find(|(_, known)| {
+            let order = &known.order;
+            order.accepted.is_some()
+                && (!order.has_ended() || order.refunded_minor < order.refund_asked_minor)
+        });
+        open.map(|(order, _)| *order)
+    }
+
+    fn decide(&mut self, id: Uuid, actor: Actor, command: Command, step: &impl std::fmt::Debug) {
         let record = CommandRecord {
             command_id: CommandId(id),
             seller: seller(),
@@ -286,6 +402,20 @@ proptest! {
                 Step::Pay { n, result: 8, back: 0 },
             ] {
                 show.take(&step);
+            }
+        }
+        // what they give up is offered to those who wait, until nobody takes it
+        while let Some(order_id) = show.open_order() {
+            show.now += 10_000;
+            let known = &show.live.orders[&order_id].order;
+            let (attempt, refund) = (known.attempt.max(1), known.refund_attempt);
+            let amount = known.accepted.as_ref().unwrap().total;
+            let results =
+                [(attempt, PaymentResult::Voided), (refund, PaymentResult::Refunded { amount })];
+            show.system(OrderCommand::ExpireHold { order_id });
+            show.system(OrderCommand::TurnAway { order_id });
+            for (attempt, result) in results {
+                show.system(OrderCommand::RecordPayment { order_id, attempt, result });
             }
         }
         prop_assert_eq!(show.log.findings(true), vec![]);

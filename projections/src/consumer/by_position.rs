@@ -42,7 +42,7 @@ pub trait PositionProjection: Send + Sync {
     async fn apply(&self, events: &[Recorded]) -> Result<Position, PortError>;
 }
 
-struct Orders(Arc<dyn OrderBook>);
+pub(crate) struct Orders(pub(crate) Arc<dyn OrderBook>);
 
 #[async_trait]
 impl PositionProjection for Orders {
@@ -59,7 +59,7 @@ impl PositionProjection for Orders {
     }
 }
 
-struct Sales(Arc<dyn SalesBoard>);
+pub(crate) struct Sales(pub(crate) Arc<dyn SalesBoard>);
 
 #[async_trait]
 impl PositionProjection for Sales {

@@ -12,8 +12,8 @@ use super::checkpoint::{Identity, Stored, from_column, to_column, unreachable_as
 
 /// Connections of the read models to one file.
 const CONNECTIONS_MAX: u32 = 4;
-/// How long a transaction waits for the file's one writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a transaction waits for the file's one writer, which may itself wait for a busy disk.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens the event store's database file for the read models, under connections of their own.
 ///

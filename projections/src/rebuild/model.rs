@@ -1,7 +1,9 @@
 //! Which read models there are, and their tables.
 
 use crate::read_model::Identity;
-use crate::{order_book, sales_board};
+use crate::unmet_demand::DemandFold;
+use crate::waitlist::WaitlistFold;
+use crate::{key_table, order_book, sales_board, unmet_demand, waitlist};
 
 /// A read model in tables, which can be built aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +12,10 @@ pub enum Model {
     OrderBook,
     /// Broadcasts, spotlights and what they sold.
     SalesBoard,
+    /// What was asked for and refused.
+    UnmetDemand,
+    /// Who waits.
+    Waitlist,
 }
 
 /// A table and its columns, the key first.
@@ -37,11 +43,8 @@ const ORDER_BOOK: [Table; 1] = [Table {
     ],
 }];
 
+/// In the order in which statements over both name them, which is the order of their locks.
 const SALES_BOARD: [Table; 2] = [
-    Table {
-        name: "board_broadcasts",
-        columns: &["id", "seller", "status", "created_us", "ended_us", "view"],
-    },
     Table {
         name: "board_spotlights",
         columns: &[
@@ -55,17 +58,30 @@ const SALES_BOARD: [Table; 2] = [
             "totals",
         ],
     },
+    Table {
+        name: "board_broadcasts",
+        columns: &["id", "seller", "status", "created_us", "ended_us", "view"],
+    },
 ];
+
+const UNMET_DEMAND: [Table; 1] =
+    [Table { name: unmet_demand::NAME, columns: &["id", "spotlight", "place", "view"] }];
+
+const WAITLIST: [Table; 1] =
+    [Table { name: waitlist::NAME, columns: &["id", "spotlight", "place", "view"] }];
 
 impl Model {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::OrderBook, Self::SalesBoard];
+    pub const ALL: [Self; 4] =
+        [Self::OrderBook, Self::SalesBoard, Self::UnmetDemand, Self::Waitlist];
 
     /// Its name in commands, checkpoints and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OrderBook => order_book::NAME,
             Self::SalesBoard => sales_board::NAME,
+            Self::UnmetDemand => unmet_demand::NAME,
+            Self::Waitlist => waitlist::NAME,
         }
     }
 
@@ -73,6 +89,8 @@ impl Model {
         match self {
             Self::OrderBook => order_book::identity(),
             Self::SalesBoard => sales_board::identity(),
+            Self::UnmetDemand => key_table::identity::<DemandFold>(),
+            Self::Waitlist => key_table::identity::<WaitlistFold>(),
         }
     }
 
@@ -81,6 +99,8 @@ impl Model {
         match self {
             Self::OrderBook => &ORDER_BOOK,
             Self::SalesBoard => &SALES_BOARD,
+            Self::UnmetDemand => &UNMET_DEMAND,
+            Self::Waitlist => &WAITLIST,
         }
     }
 }

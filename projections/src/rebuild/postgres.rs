@@ -3,17 +3,27 @@
 use async_trait::async_trait;
 use domain::envelope::{Position, Recorded};
 use domain::ports::PortError;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Acquire, PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
+use crate::key_table::PostgresTable;
 use crate::order_book::PostgresOrderBook;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::PostgresSalesBoard;
+use crate::unmet_demand::DemandFold;
+use crate::waitlist::WaitlistFold;
 
 /// How long a change of tables waits for readers of them; others wait behind it meanwhile.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
+/// How often a change of tables asks for them.
+const LOCK_ATTEMPTS_MAX: usize = 20;
+/// What lets those go on that waited behind an attempt.
+const LOCK_PAUSE: &str = "SELECT pg_sleep(0.2)";
+/// Why an attempt failed that may be repeated: `deadlock_detected`, `lock_not_available`
+/// (PostgreSQL, appendix A).
+const GAVE_WAY: [&str; 2] = ["40P01", "55P03"];
 
 /// The tables of a read model on `PostgreSQL`.
 #[derive(Debug, Clone)]
@@ -49,6 +59,14 @@ impl PostgresTables {
             }
             Model::SalesBoard => {
                 PostgresSalesBoard::in_slot(pool, slot).apply_in(transaction, events).await
+            }
+            Model::Waitlist => {
+                let table = PostgresTable::<WaitlistFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
+            }
+            Model::UnmetDemand => {
+                let table = PostgresTable::<DemandFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
             }
         }
     }
@@ -106,8 +124,31 @@ impl PostgresTables {
         self.execute(on, &format!("CREATE TABLE {shadow} (LIKE {live} INCLUDING ALL)")).await
     }
 
+    /// Waits until nobody reads the live tables and lets nobody begin. A statement that names the
+    /// tables in another order may hold what this waits for and the reverse: one of the two is
+    /// refused then, and what was applied in the transaction so far must not be lost by it.
+    async fn lock_tables(&self, on: &mut PgConnection) -> Result<(), PortError> {
+        let names: Vec<&str> = self.model.tables().iter().map(|table| table.name).collect();
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
+        for _ in 1..LOCK_ATTEMPTS_MAX {
+            match self.try_lock(on, &lock).await {
+                Err(error) if gave_way(&error) => self.execute(on, LOCK_PAUSE).await?,
+                other => return other.map_err(self.lost()),
+            }
+        }
+        self.try_lock(on, &lock).await.map_err(self.lost())
+    }
+
+    async fn try_lock(&self, on: &mut PgConnection, lock: &str) -> Result<(), sqlx::Error> {
+        let mut attempt = on.begin().await?;
+        sqlx::query(LOCK_TIMEOUT).execute(&mut *attempt).await?;
+        sqlx::query(lock).execute(&mut *attempt).await?;
+        attempt.commit().await
+    }
+
     /// Puts a slot in the place of the live tables.
     async fn replace(&self, on: &mut PgConnection, slot: Slot) -> Result<(), PortError> {
+        self.lock_tables(on).await?;
         let live = self.stored(on, Slot::Live).await?;
         let new = self.stored(on, slot).await?;
         for statement in renames(self.model, slot) {
@@ -125,6 +166,11 @@ impl PostgresTables {
         }
         Ok(())
     }
+}
+
+fn gave_way(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| GAVE_WAY.contains(&code.as_ref()))
 }
 
 async fn stored(on: &mut PgConnection, identity: &Identity) -> Result<Option<Stored>, PortError> {
@@ -199,7 +245,6 @@ impl Tables for PostgresTables {
         swap: bool,
     ) -> Result<Aligned, PortError> {
         let mut transaction = self.begin().await?;
-        self.execute(&mut transaction, LOCK_TIMEOUT).await?;
         // as the projector does: whoever applies events waits until this commits
         sqlx::query("SELECT position FROM projection_checkpoint WHERE name = $1 FOR UPDATE")
             .bind(self.identity(Slot::Live).row)

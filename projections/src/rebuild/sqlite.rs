@@ -7,9 +7,12 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
+use crate::key_table::SqliteTable;
 use crate::order_book::SqliteOrderBook;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::SqliteSalesBoard;
+use crate::unmet_demand::DemandFold;
+use crate::waitlist::WaitlistFold;
 
 /// What follows the name of an index in its copies.
 const COPY: &str = "__";
@@ -49,6 +52,14 @@ impl SqliteTables {
             }
             Model::SalesBoard => {
                 SqliteSalesBoard::in_slot(pool, slot).apply_in(transaction, events).await
+            }
+            Model::Waitlist => {
+                let table = SqliteTable::<WaitlistFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
+            }
+            Model::UnmetDemand => {
+                let table = SqliteTable::<DemandFold>::in_slot(pool, slot);
+                table.apply_in(transaction, events).await
             }
         }
     }

@@ -10,6 +10,7 @@ use domain::ids::{OrderId, SpotlightId};
 use domain::order::{Accepted, OrderEvent};
 use domain::ports::{EventReader, PortError};
 use domain::spotlight::SpotlightEvent;
+use domain::waitlist::OFFER_ADMISSION;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -89,6 +90,10 @@ struct Work {
 impl Work {
     fn admit(&mut self, accepted: &Accepted) -> Result<(), PortError> {
         let admission = &accepted.admission;
+        if admission.number == OFFER_ADMISSION {
+            // the next in line: no gate admitted it
+            return Ok(());
+        }
         self.admissions += 1;
         let failed =
             |error: &dyn std::fmt::Display| PortError::corrupt("a skew", error.to_string());

@@ -8,7 +8,7 @@ use super::report::{Report, Verdict};
 const SHOWN_MAX: usize = 5;
 
 /// What each invariant says, in a line.
-const MEANINGS: [(&str, &str); 12] = [
+const MEANINGS: [(&str, &str); 13] = [
     ("I1", "stock: held and confirmed never exceed the limit"),
     ("I2", "every order ends once"),
     ("I3", "a reservation ends once, with its own units"),
@@ -21,6 +21,7 @@ const MEANINGS: [(&str, &str); 12] = [
     ("I10", "every order holds the inputs of its receipt"),
     ("I11", "the seals are right"),
     ("I12", "everything under way ends"),
+    ("I13", "who waits is served in order"),
 ];
 
 /// The report as lines of text, the verdict last.

@@ -69,7 +69,8 @@ pub struct Progress {
 }
 
 /// Every invariant that a pass can find broken.
-const IDS: [&str; 12] = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"];
+const IDS: [&str; 13] =
+    ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13"];
 
 struct Pass<'a> {
     invariants: Invariants,

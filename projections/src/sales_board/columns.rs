@@ -20,7 +20,7 @@ use crate::read_model::{Identity, decode, encode, micros};
 const VERSION: i32 = 1;
 
 /// The events that the folds take in.
-const EVENTS: [&str; 23] = [
+const EVENTS: [&str; 24] = [
     "BroadcastScheduled",
     "BroadcastStarted",
     "BroadcastEnded",
@@ -35,6 +35,7 @@ const EVENTS: [&str; 23] = [
     "GateReopened",
     "AdmissionVoided",
     "SpotlightClosed",
+    "UnitsFreed",
     "StockReserved",
     "ReservationConfirmed",
     "ReservationReleased",

@@ -161,7 +161,14 @@ fn changed(mut view: SpotlightView, event: &SpotlightEvent) -> SpotlightView {
         SpotlightEvent::SpotlightScheduled { .. }
         | SpotlightEvent::StockAdjusted { .. }
         | SpotlightEvent::GateReopened { .. }
-        | SpotlightEvent::AdmissionVoided { .. } => {}
+        | SpotlightEvent::AdmissionVoided { .. }
+        | SpotlightEvent::DemandObserved { .. }
+        // what is kept for those who wait counts as held
+        | SpotlightEvent::WaitlistJoined { .. }
+        | SpotlightEvent::WaitlistOffered { .. }
+        | SpotlightEvent::WaitlistEnded { .. }
+        | SpotlightEvent::UnitsCarried { .. }
+        | SpotlightEvent::UnitsFreed { .. } => {}
     }
     view
 }

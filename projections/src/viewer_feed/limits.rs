@@ -10,6 +10,8 @@ pub const CHAT_MESSAGES_MAX: usize = 200;
 pub const CHAT_KEPT: Duration = Duration::from_mins(5);
 /// The member of a room's state that counts its viewers.
 pub const VIEWER_COUNT: &str = "viewer_count";
+/// Viewers of one broadcast that one process counts apart.
+pub const VIEWERS_COUNTED_MAX: usize = 1_000_000;
 /// What the name of a chat begins with.
 const CHAT: &str = "chat:";
 /// How long a channel is kept after its last message (24 h).

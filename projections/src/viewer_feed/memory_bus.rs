@@ -1,6 +1,6 @@
 //! The embedded bus: channels in memory, one lock, no task and no timer of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use domain::Timestamp;
 use domain::envelope::Position;
 use domain::ids::StreamKey;
 use domain::ports::{
-    Audience, Clock, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError,
-    Snapshot,
+    Attendance, Audience, Clock, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History,
+    Ids, PortError, Report, Snapshot,
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::limits::{FeedLimits, VIEWER_COUNT};
+use super::limits::{FeedLimits, VIEWER_COUNT, VIEWERS_COUNTED_MAX};
 use super::merge::merge_patch;
 use super::queue::{self, Receiver, Sender};
 
@@ -31,6 +31,8 @@ struct Channel {
     history: VecDeque<FeedMessage>,
     subscribers: Vec<Sender<FeedMessage>>,
     nodes: BTreeMap<String, (Audience, Timestamp)>,
+    viewers: BTreeSet<u64>,
+    peak: u32,
     touched: Timestamp,
 }
 
@@ -44,6 +46,8 @@ impl Channel {
             history: VecDeque::new(),
             subscribers: Vec::new(),
             nodes: BTreeMap::new(),
+            viewers: BTreeSet::new(),
+            peak: 0,
             touched: now,
         }
     }
@@ -81,6 +85,11 @@ impl Channel {
         while self.history.len() > most {
             self.history.pop_front();
         }
+    }
+
+    fn meet(&mut self, came: &[u64]) {
+        let room = VIEWERS_COUNTED_MAX.saturating_sub(self.viewers.len());
+        self.viewers.extend(came.iter().take(room));
     }
 
     fn sum_audience(&mut self, now: Timestamp) -> Audience {
@@ -266,21 +275,18 @@ impl FeedBus for MemoryFeedBus {
         }))
     }
 
-    async fn report(
-        &self,
-        channel: &str,
-        node: &str,
-        audience: Audience,
-        lasting: Duration,
-    ) -> Result<Audience, PortError> {
+    async fn report(&self, channel: &str, report: &Report<'_>) -> Result<Attendance, PortError> {
         Ok(self.with_channel(channel, |channel, now| {
-            channel.nodes.insert(node.to_owned(), (audience, now + lasting));
+            channel.nodes.insert(report.node.to_owned(), (report.audience, now + report.lasting));
             let sum = channel.sum_audience(now);
+            channel.peak = channel.peak.max(sum.viewers);
+            channel.meet(report.came);
             if channel.count(VIEWER_COUNT) != Some(sum.viewers.into()) {
                 channel.touched = now;
                 channel.set(VIEWER_COUNT, sum.viewers.into());
             }
-            sum
+            let distinct = u64::try_from(channel.viewers.len()).unwrap_or(u64::MAX);
+            Attendance { audience: sum, peak: channel.peak, distinct }
         }))
     }
 

@@ -13,7 +13,7 @@ pub mod shape;
 
 pub use limits::{
     CHAT_KEPT, CHAT_MESSAGES_MAX, FEED_KEPT, FeedLimits, STREAM_MESSAGES_MAX,
-    SUBSCRIBER_MESSAGES_MAX, VIEWER_COUNT,
+    SUBSCRIBER_MESSAGES_MAX, VIEWER_COUNT, VIEWERS_COUNTED_MAX,
 };
 pub use memory_bus::MemoryFeedBus;
 pub use merge::{add_patch, merge_patch};

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::shape::{broadcast_state, difference, spotlight_state};
 use crate::sales_board::{fold_broadcast, fold_spotlight};
+use crate::waitlist::{Places, WaitRow};
 
 /// The members of a spotlight that its own events change back and forth.
 const TURNING: [&str; 3] = ["status", "offer", "skus"];
@@ -28,6 +29,7 @@ pub struct RoomPart {
     moved: BTreeSet<Sku>,
     has_turned: bool,
     mode: ChatMode,
+    places: Places,
 }
 
 impl RoomPart {
@@ -41,9 +43,15 @@ impl RoomPart {
         self.mode
     }
 
+    /// Whom of those who wait an event tells something, with their place.
+    pub fn told(&self, recorded: &Recorded) -> Vec<(WaitRow, Option<u64>)> {
+        if recorded.position > self.applied { self.places.told(recorded) } else { vec![] }
+    }
+
     /// Takes an event in; one that was taken in before changes nothing.
     pub fn apply(&mut self, recorded: &Recorded) {
         if recorded.position > self.applied {
+            self.places.apply(recorded);
             self.broadcast = fold_broadcast(self.broadcast.take(), recorded);
             self.spotlight = fold_spotlight(self.spotlight.take(), recorded);
             self.applied = recorded.position;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::chat::{Notices, moderation_channel, notices};
 use super::limits::{CHAT_KEPT, FEED_KEPT};
 use super::room::RoomPart;
-use super::shape::{chat_channel, live_channel, order_message, user_channel};
+use super::shape::{chat_channel, live_channel, order_message, user_channel, wait_message};
 use crate::metrics;
 use crate::order_book::{fold, order_before, order_of};
 
@@ -146,6 +146,7 @@ impl ViewerFeed {
                 // The stream first: were it to fail, the gap would be found again.
                 self.push_order(recorded).await?;
                 self.push_chat(recorded).await?;
+                self.push_places(recorded).await?;
                 if let Some(part) = self.parts.get_mut(&recorded.key) {
                     part.apply(recorded);
                 }
@@ -289,6 +290,22 @@ impl ViewerFeed {
         }
         let nodes = moderation_channel(event.broadcast_id());
         self.bus.push(&nodes, key, position, &json!({"position": position})).await
+    }
+
+    /// Tells those who wait where they stand, where an event has moved them.
+    async fn push_places(&mut self, recorded: &Recorded) -> Result<(), PortError> {
+        let age = self.clock.now().signed_duration_since(recorded.recorded_at);
+        if age.to_std().unwrap_or_default() >= FEED_KEPT {
+            return Ok(());
+        }
+        let Some(part) = self.parts.get(&recorded.key) else { return Ok(()) };
+        for (row, place) in part.told(recorded) {
+            let Some(viewer) = &row.viewer else { continue };
+            let channel = user_channel(&row.seller, viewer);
+            let message = wait_message(&row, place);
+            self.bus.push(&channel, recorded.key, recorded.position, &message).await?;
+        }
+        Ok(())
     }
 
     /// The order before an event: as remembered, or folded from its streams.

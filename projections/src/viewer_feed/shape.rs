@@ -5,6 +5,8 @@ use domain::views::{BroadcastView, OrderView, SpotlightView};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::waitlist::WaitRow;
+
 /// The name of a broadcast's state channel on the bus and on the wire.
 pub fn live_channel(broadcast: domain::ids::BroadcastId) -> String {
     format!("live:{broadcast}")
@@ -65,6 +67,20 @@ pub fn order_message(order: &OrderView) -> Value {
     json!({"type": "order", "order": own_order_json(order)})
 }
 
+/// A place in line, as a message of a viewer's stream.
+pub fn wait_message(row: &WaitRow, place: Option<u64>) -> Value {
+    let mut json = json!({
+        "type": "waitlist",
+        "spotlight_id": row.spotlight_id,
+        "lines": row.lines,
+        "place": place,
+        "status": row.status,
+    });
+    put(&mut json, "order_id", row.order_id.as_ref());
+    put(&mut json, "offer_expires_at", row.offer_expires_at.as_ref());
+    json
+}
+
 /// A spotlight; where the gate was asked, its stock, status and offer are the newer ones.
 pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Value {
     let (status, offer, inventory) = gate
@@ -75,9 +91,8 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
         .skus
         .iter()
         .map(|terms| {
-            let mut sku = json!({"sku": terms.sku});
+            let mut sku = json!({"sku": terms.sku, "live_price": offer.unit_price(&terms.sku)});
             put(&mut sku, "name", terms.name.as_ref());
-            put(&mut sku, "live_price", offer.sku_prices.get(&terms.sku));
             sku
         })
         .collect();

@@ -80,6 +80,9 @@ enum Rebuild {
     OrderBook(slots::RebuildArgs),
     #[command(name = "sales_board")]
     SalesBoard(slots::RebuildArgs),
+    #[command(name = "unmet_demand")]
+    UnmetDemand(slots::RebuildArgs),
+    Waitlist(slots::RebuildArgs),
 }
 
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
@@ -105,6 +108,12 @@ pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
         }
         Tool::Rebuild { name: Rebuild::SalesBoard(args) } => {
             slots::rebuild(args, Model::SalesBoard).await
+        }
+        Tool::Rebuild { name: Rebuild::UnmetDemand(args) } => {
+            slots::rebuild(args, Model::UnmetDemand).await
+        }
+        Tool::Rebuild { name: Rebuild::Waitlist(args) } => {
+            slots::rebuild(args, Model::Waitlist).await
         }
         Tool::Reconcile(args) => reconcile::reconcile(args).await,
         Tool::Whatif(args) => whatif::whatif(args).await,

@@ -51,7 +51,7 @@ pub(super) struct RebuildArgs {
 struct ModelArgs {
     #[command(flatten)]
     settings: SettingArgs,
-    /// The read model: `order_book` or `sales_board`
+    /// The read model: `order_book`, `sales_board`, `unmet_demand` or `waitlist`
     #[arg(value_name = "NAME")]
     model: Model,
     /// Print one JSON object

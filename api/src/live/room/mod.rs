@@ -1,7 +1,7 @@
 //! One broadcast's state on this node: held once, encoded once per frame, read by every watcher at
 //! its own pace.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use domain::ids::{BroadcastId, SellerId};
 use domain::ports::{Audience, FeedMessage, FeedPosition, Snapshot};
 use parking_lot::Mutex;
 use projections::viewer_feed::shape::live_channel;
-use projections::viewer_feed::{add_patch, merge_patch};
+use projections::viewer_feed::{VIEWER_COUNT, add_patch, merge_patch};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::chat::Chat;
 use super::codec::Frame;
-use super::likes::Likes;
+use super::crowd::Crowd;
+use super::likes::{LIKE_COUNT, Likes};
 use super::limits::ROOM_PATCHES_MAX;
 use super::metrics;
 use super::outbox::Outbox;
@@ -25,10 +26,13 @@ use super::protocol::{self, publication, subscribed};
 use super::rules::Rules;
 use super::schema::{Publication, SubscribeResult};
 use super::shard::Shards;
+use super::totals::Totals;
 use super::watchers::Watchers;
 
 /// The member of the state that a snapshot gets anew.
 const SERVER_TIME: &str = "server_time";
+/// The member of the state that has the offers.
+const SPOTLIGHTS: &str = "spotlights";
 
 /// What a watcher is to be sent.
 pub enum Catch {
@@ -92,6 +96,10 @@ pub struct Room {
     pub rules: Rules,
     /// The likes that were not told yet.
     pub likes: Likes,
+    /// Who watches here, and who did.
+    pub crowd: Crowd,
+    /// What it came to.
+    pub totals: Totals,
     state: Mutex<State>,
     watchers: Watchers,
     loaded: watch::Sender<bool>,
@@ -107,6 +115,8 @@ impl Room {
             chat: Chat::new(broadcast, shards),
             rules: Rules::default(),
             likes: Likes::default(),
+            crowd: Crowd::default(),
+            totals: Totals::default(),
             state: Mutex::default(),
             watchers: Watchers::new(shards),
             loaded: watch::Sender::new(false),
@@ -217,16 +227,9 @@ impl Room {
             return None;
         }
         self.watchers.join(outbox);
+        self.crowd.join(outbox.viewer_ref());
         let begin = begin(&mut state, after, now);
         Some((begin, state.end()))
-    }
-
-    /// Who watches here: connections, and viewers among them.
-    pub fn audience_here(&self) -> Audience {
-        let watchers = self.watchers.all();
-        let viewers: BTreeSet<_> = watchers.iter().filter_map(|outbox| outbox.subject()).collect();
-        let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        Audience { clients: count(watchers.len()), viewers: count(viewers.len()) }
     }
 
     /// Everybody who watches the state or the chat here.
@@ -249,6 +252,7 @@ impl Room {
     /// Removes a watcher.
     pub fn leave(&self, outbox: &Arc<Outbox>) {
         self.watchers.leave(outbox);
+        self.crowd.leave(outbox.viewer_ref());
     }
 
     /// Closes the room if nobody watches it.
@@ -329,6 +333,10 @@ fn snapshot(state: &mut State, now: Timestamp) -> Bytes {
     let body = body.get_or_insert_with(|| {
         let mut members = document.as_object().cloned().unwrap_or_else(Map::new);
         members.remove(SERVER_TIME);
+        members.entry(SPOTLIGHTS).or_insert_with(|| json!({}));
+        for count in [VIEWER_COUNT, LIKE_COUNT] {
+            members.entry(count).or_insert_with(|| json!(0));
+        }
         Value::Object(members).to_string().into()
     });
     let open = body.strip_suffix('}').unwrap_or_default();

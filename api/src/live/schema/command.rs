@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{DataOnly, Nothing, json};
 
 /// One command.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct Command {
     /// What the reply is to carry; 0 for what has no reply.
     #[prost(uint32, tag = "1")]
+    #[serde(default)]
     pub id: u32,
     /// Begins the session.
     #[prost(message, optional, tag = "4")]
@@ -53,97 +54,106 @@ pub struct Command {
 }
 
 /// Begins the session.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct ConnectRequest {
     /// The token.
     #[prost(string, tag = "1")]
+    #[serde(default)]
     pub token: String,
     /// What the client wants to watch, as JSON: `{"broadcast": ID}`.
     #[prost(bytes = "bytes", tag = "2")]
-    #[serde(with = "json")]
+    #[schema(value_type = Value)]
+    #[serde(default, with = "json")]
     pub data: Bytes,
     /// Where its server-side subscriptions stood.
     #[prost(btree_map = "string, message", tag = "3")]
+    #[serde(default)]
     pub subs: BTreeMap<String, SubscribeRequest>,
 }
 
 /// Asks for a channel.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct SubscribeRequest {
     /// Its name.
     #[prost(string, tag = "1")]
+    #[serde(default)]
     pub channel: String,
     /// Whether to go on after `epoch` and `offset`.
     #[prost(bool, tag = "3")]
+    #[serde(default)]
     pub recover: bool,
     /// The known life of the channel.
     #[prost(string, tag = "6")]
+    #[serde(default)]
     pub epoch: String,
     /// The last known message.
     #[prost(uint64, tag = "7")]
+    #[serde(default)]
     pub offset: u64,
 }
 
 /// Names a channel.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct ChannelRequest {
     /// Its name.
     #[prost(string, tag = "1")]
+    #[serde(default)]
     pub channel: String,
 }
 
 /// Asks for what a channel keeps.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct HistoryRequest {
     /// Its name.
     #[prost(string, tag = "1")]
+    #[serde(default)]
     pub channel: String,
     /// Messages at most; none where it is 0, all where it is negative.
     #[prost(int32, tag = "7")]
+    #[serde(default)]
     pub limit: i32,
     /// After, or with `reverse` before, this place.
     #[prost(message, optional, tag = "8")]
     pub since: Option<StreamPosition>,
     /// Whether the newest come first.
     #[prost(bool, tag = "9")]
+    #[serde(default)]
     pub reverse: bool,
 }
 
 /// A place in a channel.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct StreamPosition {
     /// The message.
     #[prost(uint64, tag = "1")]
+    #[serde(default)]
     pub offset: u64,
     /// The life of the channel.
     #[prost(string, tag = "2")]
+    #[serde(default)]
     pub epoch: String,
 }
 
 /// A call.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct RpcRequest {
     /// Its argument, as JSON.
     #[prost(bytes = "bytes", tag = "1")]
-    #[serde(with = "json")]
+    #[schema(value_type = Value)]
+    #[serde(default, with = "json")]
     pub data: Bytes,
     /// What is called.
     #[prost(string, tag = "2")]
+    #[serde(default)]
     pub method: String,
 }
 
 /// Brings a new token.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Deserialize, ToSchema)]
 pub struct RefreshRequest {
     /// The token.
     #[prost(string, tag = "1")]
+    #[serde(default)]
     pub token: String,
 }
 

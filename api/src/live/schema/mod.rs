@@ -8,6 +8,7 @@ mod reply;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use command::{
     Command, ConnectRequest, EmulationRequest, HistoryRequest, RefreshRequest, RpcRequest,
@@ -19,16 +20,15 @@ pub use reply::{
 };
 
 /// Nothing.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize, ToSchema)]
 pub struct Nothing {}
 
 /// JSON and nothing else: the result of a call, or a message without a reply.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize, ToSchema)]
 pub struct DataOnly {
     /// It.
     #[prost(bytes = "bytes", tag = "1")]
-    #[serde(with = "json", skip_serializing_if = "Bytes::is_empty")]
+    #[schema(value_type = Value)]
+    #[serde(default, with = "json", skip_serializing_if = "Bytes::is_empty")]
     pub data: Bytes,
 }

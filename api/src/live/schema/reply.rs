@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{DataOnly, Nothing, json};
 
 /// An answer, or what comes without being asked for.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Reply {
     /// The command's number; 0 for what was not asked for.
     #[prost(uint32, tag = "1")]
@@ -61,7 +62,7 @@ pub struct Reply {
 }
 
 /// Why a command was refused.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Error {
     /// The protocol's number.
     #[prost(uint32, tag = "1")]
@@ -76,7 +77,7 @@ pub struct Error {
 }
 
 /// What comes without being asked for.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Push {
     /// Of which channel.
     #[prost(string, tag = "2")]
@@ -101,10 +102,11 @@ pub struct Push {
 }
 
 /// One message of a channel.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Publication {
     /// It, as JSON.
     #[prost(bytes = "bytes", tag = "4")]
+    #[schema(value_type = Value)]
     #[serde(with = "json")]
     pub data: Bytes,
     /// Its number; 0 where it stands in no stream.
@@ -114,7 +116,7 @@ pub struct Publication {
 }
 
 /// The end of a subscription.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Unsubscribe {
     /// Why, as a number.
     #[prost(uint32, tag = "2")]
@@ -125,7 +127,7 @@ pub struct Unsubscribe {
 }
 
 /// A subscription that begins again by itself.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Subscribe {
     /// Whether it can be gone on with after a cut.
     #[prost(bool, tag = "1")]
@@ -141,12 +143,13 @@ pub struct Subscribe {
     pub positioned: bool,
     /// The state, as JSON.
     #[prost(bytes = "bytes", tag = "7")]
+    #[schema(value_type = Value)]
     #[serde(with = "json", skip_serializing_if = "Bytes::is_empty")]
     pub data: Bytes,
 }
 
 /// The end of a connection that has no close frame.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct Disconnect {
     /// Why, as a number.
     #[prost(uint32, tag = "1")]
@@ -161,7 +164,7 @@ pub struct Disconnect {
 }
 
 /// The answer to connect.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct ConnectResult {
     /// The connection's id.
     #[prost(string, tag = "1")]
@@ -197,7 +200,7 @@ pub struct ConnectResult {
 
 /// A subscription as it begins.
 #[expect(clippy::struct_excessive_bools, reason = "the protocol's members")]
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct SubscribeResult {
     /// Whether it can be gone on with after a cut.
     #[prost(bool, tag = "3")]
@@ -221,6 +224,7 @@ pub struct SubscribeResult {
     pub positioned: bool,
     /// The state, as JSON.
     #[prost(bytes = "bytes", tag = "11")]
+    #[schema(value_type = Value)]
     #[serde(with = "json", skip_serializing_if = "Bytes::is_empty")]
     pub data: Bytes,
     /// Whether the client asked to go on.
@@ -230,7 +234,7 @@ pub struct SubscribeResult {
 }
 
 /// How many are in a channel.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct PresenceStatsResult {
     /// Connections.
     #[prost(uint32, tag = "1")]
@@ -241,7 +245,7 @@ pub struct PresenceStatsResult {
 }
 
 /// What a channel keeps.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct HistoryResult {
     /// The messages.
     #[prost(message, repeated, tag = "1")]
@@ -255,7 +259,7 @@ pub struct HistoryResult {
 }
 
 /// The answer to refresh.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct RefreshResult {
     /// The connection's id.
     #[prost(string, tag = "1")]
@@ -272,7 +276,7 @@ pub struct RefreshResult {
 }
 
 /// The answer to the token of a channel.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, ToSchema)]
 pub struct SubRefreshResult {
     /// Whether the subscription runs out.
     #[prost(bool, tag = "1")]

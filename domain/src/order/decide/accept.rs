@@ -4,10 +4,10 @@ use super::{OrderDecision, Scene};
 use crate::Timestamp;
 use crate::admission::Admission;
 use crate::command::Context;
-use crate::ids::{OrderId, SpotlightId};
+use crate::ids::{OrderId, SpotlightId, ViewerRef};
 use crate::line::total;
 use crate::order::{Accepted, OrderError, OrderReason, PlaceOrder};
-use crate::spotlight::{Settle, SpotlightEvent, VoidCause};
+use crate::spotlight::{Settle, Spotlight, SpotlightEvent, UnitsBySku, VoidCause};
 
 /// The order is known: its own entry is fine, another entry of it is given back.
 pub(super) fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission) -> OrderDecision {
@@ -31,6 +31,7 @@ pub(super) fn void(
         epoch: admission.epoch,
         admission_no: admission.number,
         cause,
+        kept: UnitsBySku::new(),
     }
 }
 
@@ -86,7 +87,8 @@ pub(super) fn refusal(
     (!scene.has_room(&place.lines)).then_some(OrderReason::StockGuard)
 }
 
-pub(super) fn deadline(scene: &Scene<'_>, decided_at: Timestamp) -> Timestamp {
-    let seconds = scene.spotlight.terms.as_deref().map_or(0, |terms| terms.hold_seconds);
+/// Until when units are held for a viewer that are reserved now.
+pub fn hold_deadline(spotlight: &Spotlight, _: &ViewerRef, decided_at: Timestamp) -> Timestamp {
+    let seconds = spotlight.terms.as_deref().map_or(0, |terms| terms.hold_seconds);
     decided_at + chrono::TimeDelta::seconds(i64::from(seconds))
 }

@@ -19,7 +19,8 @@ use crate::payment::PaymentStatus;
 use crate::personal::Personal;
 use crate::reservation::{Hold, ReleaseReason, Reservation, ReservationCommand};
 use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
-use accept::{accept, deadline, refusal, repeated, void};
+pub use accept::hold_deadline;
+use accept::{accept, refusal, repeated, void};
 
 /// What an order's decision looks at besides the order.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +173,7 @@ impl Order {
             lines: place.lines.clone(),
             epoch: admission.epoch,
             admission_no: admission.number,
-            deadline: deadline(scene, context.decided_at),
+            deadline: hold_deadline(scene.spotlight, &place.viewer_ref, context.decided_at),
         };
         Ok(OrderDecision { order, reservation: vec![reserve], spotlight: vec![] })
     }

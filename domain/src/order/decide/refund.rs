@@ -6,7 +6,7 @@ use crate::line::{Line, Lines, PricedLine, total};
 use crate::order::{Accepted, Order, OrderEnd, OrderError, OrderEvent, OrderReason, Returned};
 use crate::personal::Personal;
 use crate::quantity::Quantity;
-use crate::spotlight::SpotlightEvent;
+use crate::spotlight::{SpotlightEvent, UnitsBySku};
 
 impl Order {
     /// What a host gives back. The units stay sold, unless they are to be sold again; the viewer
@@ -101,6 +101,7 @@ fn restocked(accepted: &Accepted, lines: &Lines, restock: bool) -> Vec<Spotlight
         delta: i64::from(line.quantity.get()),
         gate_entry: None,
         refund_of: Some(accepted.order_id),
+        kept: UnitsBySku::new(),
         personal: Personal::default(),
     };
     if restock { lines.iter().map(adjusted).collect() } else { vec![] }

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod chat;
+mod demand;
 mod ending;
 mod late;
 mod payment;
@@ -9,4 +10,5 @@ mod place;
 mod refund;
 mod reservation;
 mod spotlight;
+mod waitlist;
 mod withdraw;

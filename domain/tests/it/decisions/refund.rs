@@ -69,6 +69,7 @@ fn restocked(name: &str, delta: i64) -> Event {
         gate_entry: None,
         refund_of: Some(OrderId(order(1).0)),
         personal: Personal::default(),
+        kept: domain::spotlight::UnitsBySku::new(),
     })
 }
 

@@ -150,6 +150,7 @@ fn what_is_open_is_cancelled_and_what_was_sold_goes_back_whole() {
             gate_entry: None,
             refund_of: Some(order_id),
             personal: Personal::default(),
+            kept: domain::spotlight::UnitsBySku::new(),
         }),
     ];
     given(after(bought.clone())).when_order(settle_order()).then(asked.clone());

@@ -75,6 +75,7 @@ pub fn adjusted(name: &str, delta: i64, gate_entry: Option<Uuid>) -> Event {
         gate_entry,
         refund_of: None,
         personal: Personal::default(),
+        kept: domain::spotlight::UnitsBySku::new(),
     })
 }
 
@@ -93,6 +94,7 @@ pub fn voided(entry: Uuid, admission: Admission, cause: VoidCause) -> Event {
         epoch: admission.epoch,
         admission_no: admission.number,
         cause,
+        kept: domain::spotlight::UnitsBySku::new(),
     })
 }
 
@@ -165,6 +167,7 @@ pub fn released_of(n: u64, viewer_ref: ViewerRef, lines: Lines, reason: ReleaseR
         viewer_ref,
         lines,
         reason,
+        kept: domain::spotlight::UnitsBySku::new(),
     })
 }
 

@@ -18,7 +18,7 @@ use domain::offer::{Offer, Product, SkuTerms};
 use domain::order::{PaymentChoice, PlaceOrder};
 use domain::personal::Personal;
 use domain::quantity::Quantity;
-use domain::spotlight::SpotlightTerms;
+use domain::spotlight::{SpotlightTerms, Wait};
 use uuid::Uuid;
 
 pub use events::*;
@@ -100,6 +100,20 @@ pub fn terms() -> SpotlightTerms {
 
 pub fn admission(number: u64) -> Admission {
     Admission { epoch: 1, number, at: at(NOW - 1), offer_version: 1 }
+}
+
+/// Viewer `n`, who waits for these lines.
+pub fn waits(n: u64, lines: Lines) -> Wait {
+    Wait {
+        viewer_ref: viewer(n),
+        lines,
+        received_at: at(NOW - 1),
+        node: "node-1".to_owned(),
+        personal: Personal {
+            viewer: Some(ViewerId::try_new(format!("ana-{n}")).unwrap()),
+            ..Personal::default()
+        },
+    }
 }
 
 /// One unit of A, by viewer `n`, under admission `n`, paid by the default method.

@@ -21,8 +21,10 @@ local function end_pending(id)
   undo(id, f)
 end
 
--- An order of this epoch that is not here was lost; one of an older epoch was on its way.
+-- An order of this epoch that is not here was lost; one of an older epoch was on its way; an offer to somebody who
+-- waited never was here.
 local function notice(f, epoch, number)
+  if number == '0' then return end
   local held = f and ((f[3] == epoch and f[4] == number) or f[1] ~= 'P')
   if not held and tonumber(epoch) >= tonumber(redis.call('HGET', M, 'ep')) then
     redis.call('HSET', M, 'un', '1')
@@ -50,6 +52,7 @@ end
 on['J'] = function(e)
   if e[6] ~= '' then end_pending(e[6]) end
   redis.call('HINCRBY', S, 'l' .. e[4], e[5])
+  move(e[7], 'u', 1)
 end
 on['G'] = function(e)
   if tonumber(e[4]) > tonumber(redis.call('HGET', M, 'ep')) then redis.call('HSET', M, 're', '1') end
@@ -57,7 +60,27 @@ end
 on['A'] = function(e)
   local f = entry_of(e[4])
   if f and f[3] == e[5] and f[4] == e[6] then end_pending(e[4]) end
+  move(e[7], 'u', 1)
 end
+-- Units that were kept for those who wait.
+on['F'] = function(e) move(e[4], 'u', -1) end
+local function wait_no_longer(viewer)
+  local units = redis.call('HGET', V, 'q' .. viewer)
+  if units then
+    redis.call('HDEL', V, 'q' .. viewer)
+    count(viewer, -units)
+  end
+end
+-- entry viewer units
+on['W'] = function(e)
+  end_pending(e[4])
+  if limit ~= '' then
+    wait_no_longer(e[5])
+    redis.call('HSET', V, 'q' .. e[5], e[6])
+    count(e[5], e[6])
+  end
+end
+on['w'] = function(e) wait_no_longer(e[4]) end
 -- id epoch number at version fingerprint viewer lines
 on['a'] = function(e)
   local f = entry_of(e[4])
@@ -94,6 +117,7 @@ on['R'] = function(e)
     redis.call('RPUSH', L, id)
   end
   if moves then use(id, viewer, lines) end
+  if e[6] == '0' then move(lines, 'u', -1) end
   put(id, {'H', 'o', e[5], e[6], at, version, '0', e[10], fingerprint, viewer, lines})
   redis.call('ZADD', D, e[10], id)
 end
@@ -117,6 +141,7 @@ end
 on['r'] = function(e)
   local f, left = leave_hold(e[4], 'E')
   if left then free(e[4], f[10], f[11]) end
+  move(e[5], 'u', 1)
 end
 
 -- id viewer units

@@ -47,6 +47,15 @@ local function use(id, viewer, lines)
   end
 end
 
+-- Adds to the units that count for a viewer.
+local function count(viewer, units)
+  if limit == '' then return end
+  local left = redis.call('HINCRBY', V, 'u' .. viewer, units)
+  if left == 0 and (redis.call('HGET', V, 'w' .. viewer) or '') == '' then
+    redis.call('HDEL', V, 'u' .. viewer, 'w' .. viewer)
+  end
+end
+
 local function free(id, viewer, lines)
   local units = move(lines, 'u', -1)
   if limit ~= '' then
@@ -63,6 +72,8 @@ local function undo(id, f)
     free(id, f[10], f[11])
   elseif f[2] == 'r' then
     move(f[11], 'u', -1)
+  elseif f[2] == 'w' then
+    count(f[10], '-' .. f[11])
   else
     redis.call('HINCRBY', M, HALT[f[2]], -1)
   end

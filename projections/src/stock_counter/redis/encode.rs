@@ -5,7 +5,7 @@ use chrono::DateTime;
 use domain::Timestamp;
 use domain::envelope::Recorded;
 use domain::event::Event;
-use domain::ids::{BroadcastId, SellerId, Sku};
+use domain::ids::{BroadcastId, SellerId, Sku, ViewerRef};
 use domain::line::{Line, Lines};
 use domain::order::{Accepted, OrderEvent};
 use domain::ports::{EntryState, PortError, SnapshotOrder};
@@ -39,6 +39,12 @@ pub(super) fn units_by_sku<'a, N: std::fmt::Display>(
         push_line(&mut text, sku, units);
     }
     text
+}
+
+pub(super) fn units_by_viewer<'a>(
+    units: impl IntoIterator<Item = (&'a ViewerRef, &'a u32)>,
+) -> String {
+    units.into_iter().map(|(viewer, units)| format!("{viewer}{LINE}{units}{LINE}")).collect()
 }
 
 pub(super) fn lines(lines: &Lines) -> String {
@@ -91,17 +97,34 @@ fn spotlight(event: &SpotlightEvent, recorded: &Recorded) -> Result<Vec<String>,
         SpotlightEvent::OfferChanged { offer, .. } => {
             vec!["V".to_owned(), command(), offer.version.to_string(), json(offer)?]
         }
-        SpotlightEvent::StockAdjusted { sku, delta, gate_entry, .. } => {
+        SpotlightEvent::StockAdjusted { sku, delta, gate_entry, kept, .. } => {
             let entry = gate_entry.map_or_else(String::new, |entry| entry.to_string());
-            vec!["J".to_owned(), sku.to_string(), delta.to_string(), entry]
+            vec!["J".to_owned(), sku.to_string(), delta.to_string(), entry, units_by_sku(kept)]
         }
-        SpotlightEvent::OfferWithdrawn { .. } | SpotlightEvent::WithdrawalProgressed { .. } => {
-            vec!["-".to_owned()]
+        SpotlightEvent::OfferWithdrawn { .. }
+        | SpotlightEvent::WithdrawalProgressed { .. }
+        | SpotlightEvent::DemandObserved { .. }
+        | SpotlightEvent::UnitsCarried { .. }
+        | SpotlightEvent::WaitlistEnded { order_id: Some(_), .. } => vec!["-".to_owned()],
+        SpotlightEvent::UnitsFreed { units, .. } => vec!["F".to_owned(), units_by_sku(units)],
+        SpotlightEvent::WaitlistJoined { entry, wait, .. } => vec![
+            "W".to_owned(),
+            entry.to_string(),
+            wait.viewer_ref.to_string(),
+            wait.lines.units().to_string(),
+        ],
+        SpotlightEvent::WaitlistOffered { viewer_ref, .. }
+        | SpotlightEvent::WaitlistEnded { viewer_ref, .. } => {
+            vec!["w".to_owned(), viewer_ref.to_string()]
         }
         SpotlightEvent::GateReopened { epoch, .. } => vec!["G".to_owned(), epoch.to_string()],
-        SpotlightEvent::AdmissionVoided { entry, epoch, admission_no, .. } => {
-            vec!["A".to_owned(), entry.to_string(), epoch.to_string(), admission_no.to_string()]
-        }
+        SpotlightEvent::AdmissionVoided { entry, epoch, admission_no, kept, .. } => vec![
+            "A".to_owned(),
+            entry.to_string(),
+            epoch.to_string(),
+            admission_no.to_string(),
+            units_by_sku(kept),
+        ],
     })
 }
 
@@ -150,7 +173,9 @@ fn reservation(event: &ReservationEvent, recorded: &Recorded) -> Vec<String> {
             time(*deadline),
         ],
         ReservationEvent::ReservationConfirmed { .. } => vec!["c".to_owned(), order],
-        ReservationEvent::ReservationReleased { .. } => vec!["r".to_owned(), order],
+        ReservationEvent::ReservationReleased { kept, .. } => {
+            vec!["r".to_owned(), order, units_by_sku(kept)]
+        }
     }
 }
 

@@ -69,6 +69,8 @@ impl RedisGate {
         let mut args = vec![
             snapshot.epoch.to_string().into_bytes(),
             encode::units_by_sku(&snapshot.limits).into_bytes(),
+            encode::units_by_sku(&snapshot.kept).into_bytes(),
+            encode::units_by_viewer(&snapshot.waiting).into_bytes(),
         ];
         let versioned = format!("o{version}");
         let fields: [(&str, Vec<u8>); 18] = [

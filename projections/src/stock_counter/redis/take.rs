@@ -91,10 +91,15 @@ impl RedisGate {
     }
 
     pub(super) async fn narrow_now(&self, narrow: &Narrow) -> Result<Narrowed, PortError> {
+        let mut waits = "";
         let (kind, lines) = match &narrow.narrowing {
             Narrowing::Pause => ("p", String::new()),
             Narrowing::Close => ("c", String::new()),
             Narrowing::ChangeOffer => ("f", String::new()),
+            Narrowing::Wait { viewer, units } => {
+                waits = viewer.as_str();
+                ("w", units.to_string())
+            }
             Narrowing::Reduce { sku, units } => ("r", encode::units_by_sku([(sku, units)])),
         };
         let args = [
@@ -103,6 +108,7 @@ impl RedisGate {
             kind.as_bytes().to_vec(),
             lines.into_bytes(),
             narrow.command.clone().into_bytes(),
+            waits.as_bytes().to_vec(),
         ];
         let keys = self.keys(narrow.spotlight);
         let value = self.link.run(&self.scripts.narrow, keys.all(), &args).await?;
@@ -111,6 +117,9 @@ impl RedisGate {
             "done" => Narrowed::Done { admission: reply.admission()? },
             "again" => Narrowed::SameAgain { entry: reply.entry()? },
             "below" => Narrowed::BelowCommitted { remaining: reply.number()? },
+            "over" => {
+                Narrowed::OverLimit { limit: reply.number()?, open_order: order_id(&reply.text()?) }
+            }
             "sku" => Narrowed::UnknownSku,
             "closed" => Narrowed::Closed,
             "nostate" => Narrowed::NoState,

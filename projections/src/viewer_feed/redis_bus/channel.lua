@@ -1,8 +1,9 @@
 -- One step on one channel. All keys share the channel's hash tag.
--- KEYS: meta, state, log, the name of the shard channel to publish to, and who watches by node.
+-- KEYS: meta, state, log, the name of the shard channel to publish to, who watches by node, and who ever
+-- did.
 -- ARGV: operation, an epoch to use if the channel starts again, milliseconds to keep it, milliseconds
 -- to keep its messages, how many of them, ...
-local meta, state, log, channel, nodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local meta, state, log, channel, nodes, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local operation, fresh, kept, log_kept, most = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local MEMBERS_AT_ONCE = 500
 
@@ -74,7 +75,13 @@ if operation == 'report' then
     if redis.call('HGET', state, '/' .. member) ~= integer(viewers) then
         set_count(member, integer(viewers))
     end
-    return { clients, viewers }
+    local peak = math.max(tonumber(redis.call('HGET', meta, 'peak') or '0'), viewers)
+    redis.call('HSET', meta, 'peak', integer(peak))
+    if #ARGV > 10 then
+        redis.call('PFADD', seen, unpack(ARGV, 11))
+        redis.call('PEXPIRE', seen, kept)
+    end
+    return { clients, viewers, peak, redis.call('PFCOUNT', seen) }
 end
 
 local data = ARGV[8]

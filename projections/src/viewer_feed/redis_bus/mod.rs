@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use domain::envelope::Position;
 use domain::ids::StreamKey;
 use domain::ports::{
-    Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids, PortError,
-    Snapshot,
+    Attendance, Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Ids,
+    PortError, Report, Snapshot,
 };
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Script, ScriptInvocation};
@@ -29,8 +29,11 @@ use super::limits::{FeedLimits, VIEWER_COUNT};
 /// How often the subscriber connection is probed and abandoned channels are let go.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// Viewers that one call of the script counts.
+const VIEWERS_AT_ONCE: usize = 1_000;
+
 /// The keys of a channel, in the order of its script.
-const PARTS: [&str; 5] = ["meta", "state", "log", "channel", "nodes"];
+const PARTS: [&str; 6] = ["meta", "state", "log", "channel", "nodes", "viewers"];
 
 /// The bus on Redis. Every key of a channel has the hash tag `{channel}`.
 #[derive(Clone)]
@@ -223,18 +226,22 @@ impl FeedBus for RedisFeedBus {
         sum.parse().map_err(|_| PortError::corrupt("the feed", "a count"))
     }
 
-    async fn report(
-        &self,
-        channel: &str,
-        node: &str,
-        audience: Audience,
-        lasting: Duration,
-    ) -> Result<Audience, PortError> {
-        let mut invocation = self.inner.operation(channel, "report");
-        invocation.arg(VIEWER_COUNT).arg(node).arg(audience.clients).arg(audience.viewers);
-        invocation.arg(milliseconds(lasting));
-        let (clients, viewers) = self.inner.invoke(&invocation).await?;
-        Ok(Audience { clients, viewers })
+    async fn report(&self, channel: &str, report: &Report<'_>) -> Result<Attendance, PortError> {
+        let Report { node, audience, came, lasting } = report;
+        let mut attendance = Attendance::default();
+        // nobody new is a report too
+        for came in came.chunks(VIEWERS_AT_ONCE).chain(came.is_empty().then_some(*came)) {
+            let mut invocation = self.inner.operation(channel, "report");
+            invocation.arg(VIEWER_COUNT).arg(*node).arg(audience.clients).arg(audience.viewers);
+            invocation.arg(milliseconds(*lasting));
+            for viewer in came {
+                invocation.arg(*viewer);
+            }
+            let (clients, viewers, peak, distinct) = self.inner.invoke(&invocation).await?;
+            let audience = Audience { clients, viewers };
+            attendance = Attendance { audience, peak, distinct };
+        }
+        Ok(attendance)
     }
 
     async fn version(&self, channel: &str, key: StreamKey) -> Result<Position, PortError> {

@@ -1,0 +1,512 @@
+//! Who waits for what is sold out: in line, made an offer, and gone.
+
+use domain::actor::Role;
+use domain::admission::Admission;
+use domain::event::Event;
+use domain::fingerprint::Fingerprint;
+use domain::ids::{OrderId, derive_id};
+use domain::line::Lines;
+use domain::order::{OrderCommand, OrderReason, PlaceOrder};
+use domain::payment::PaymentResult;
+use domain::reservation::{ReleaseReason, ReservationEvent};
+use domain::spotlight::{
+    Cause, SpotlightCommand, SpotlightEvent, UnitsBySku, VoidCause, Wait, WaitOutcome,
+};
+use domain::waitlist::OFFER_ADMISSION;
+use uuid::Uuid;
+
+use crate::support::{
+    HOLD, NOW, PRICE, acceptance, accepted_as, adjusted, at, cancelled, closed, failed, given,
+    holding, krw, lines, offer_changed, on_air, order, paused, placed, resumed, sku, spotlight,
+    viewer, voided, waits,
+};
+
+fn one() -> Lines {
+    lines(&[("A", 1)])
+}
+
+/// Viewer `n` joins by the command `n`.
+fn entry(n: u64) -> Uuid {
+    Uuid::from_u128(0x77_0000 + u128::from(n))
+}
+
+fn joined_for(n: u64, lines: Lines) -> Event {
+    let wait = Box::new(waits(n, lines));
+    Event::Spotlight(SpotlightEvent::WaitlistJoined {
+        spotlight_id: spotlight(),
+        entry: entry(n),
+        wait,
+    })
+}
+
+fn joined(n: u64) -> Event {
+    joined_for(n, one())
+}
+
+fn units(of: &[(&str, u32)]) -> UnitsBySku {
+    of.iter().map(|(name, units)| (sku(name), *units)).collect()
+}
+
+fn carried(of: &[(&str, u32)]) -> Event {
+    let units = units(of);
+    Event::Spotlight(SpotlightEvent::UnitsCarried { spotlight_id: spotlight(), units })
+}
+
+fn freed(of: &[(&str, u32)]) -> Event {
+    let units = units(of);
+    Event::Spotlight(SpotlightEvent::UnitsFreed { spotlight_id: spotlight(), units })
+}
+
+fn ended(n: u64, outcome: WaitOutcome, order_id: Option<OrderId>) -> Event {
+    Event::Spotlight(SpotlightEvent::WaitlistEnded {
+        spotlight_id: spotlight(),
+        viewer_ref: viewer(n),
+        outcome,
+        order_id,
+    })
+}
+
+fn keeping(event: Event, of: &[(&str, u32)]) -> Event {
+    let more = units(of);
+    match event {
+        Event::Reservation(ReservationEvent::ReservationReleased {
+            order_id,
+            spotlight_id,
+            viewer_ref,
+            lines,
+            reason,
+            ..
+        }) => Event::Reservation(ReservationEvent::ReservationReleased {
+            order_id,
+            spotlight_id,
+            viewer_ref,
+            lines,
+            reason,
+            kept: more,
+        }),
+        Event::Spotlight(SpotlightEvent::StockAdjusted {
+            spotlight_id,
+            sku,
+            delta,
+            gate_entry,
+            refund_of,
+            personal,
+            ..
+        }) => Event::Spotlight(SpotlightEvent::StockAdjusted {
+            spotlight_id,
+            sku,
+            delta,
+            gate_entry,
+            refund_of,
+            kept: more,
+            personal,
+        }),
+        Event::Spotlight(SpotlightEvent::AdmissionVoided {
+            spotlight_id,
+            entry,
+            epoch,
+            admission_no,
+            cause,
+            ..
+        }) => Event::Spotlight(SpotlightEvent::AdmissionVoided {
+            spotlight_id,
+            entry,
+            epoch,
+            admission_no,
+            cause,
+            kept: more,
+        }),
+        other => other,
+    }
+}
+
+fn offer_order(n: u64) -> OrderId {
+    OrderId(derive_id("waitlist_offer", &[entry(n).as_bytes()]))
+}
+
+/// What an offer to viewer `n` consists of.
+fn offered_for(n: u64, lines: Lines, version: u32, price: i64) -> Vec<Event> {
+    let Wait { viewer_ref, received_at, node, personal, .. } = waits(n, lines.clone());
+    let (epoch, number) = (1, OFFER_ADMISSION);
+    let place = PlaceOrder {
+        order_id: offer_order(n),
+        viewer_ref: viewer_ref.clone(),
+        lines: lines.clone(),
+        admission: Some(Admission { epoch, number, at: at(NOW), offer_version: version }),
+        payment: None,
+        key_fingerprint: Fingerprint::of(entry(n).as_bytes()),
+        body_fingerprint: Fingerprint::of(entry(n).as_bytes()),
+        received_at,
+        node,
+        personal,
+        ..placed(n)
+    };
+    let mut accepted = acceptance(&place);
+    accepted.lines = crate::support::offer(version, price).price(&lines);
+    accepted.total = domain::line::total(&accepted.lines).unwrap();
+    let expires_at = at(NOW + HOLD);
+    vec![
+        Event::Order(domain::order::OrderEvent::OrderAccepted { accepted: Box::new(accepted) }),
+        Event::Reservation(ReservationEvent::StockReserved {
+            order_id: offer_order(n),
+            spotlight_id: spotlight(),
+            viewer_ref: viewer_ref.clone(),
+            lines: lines.clone(),
+            epoch,
+            admission_no: number,
+            deadline: expires_at,
+        }),
+        Event::Spotlight(SpotlightEvent::WaitlistOffered {
+            spotlight_id: spotlight(),
+            viewer_ref,
+            order_id: offer_order(n),
+            lines,
+            expires_at,
+        }),
+    ]
+}
+
+fn offered(n: u64) -> Vec<Event> {
+    offered_for(n, one(), 1, PRICE)
+}
+
+fn released(n: u64, reason: ReleaseReason) -> Event {
+    crate::support::released(n, reason)
+}
+
+/// All three units of A are held by orders 1 to 3.
+fn sold_out() -> Vec<Event> {
+    let later = |n: u64| holding(n)[on_air().len()..].to_vec();
+    [holding(1), later(2), later(3)].concat()
+}
+
+fn waiting(viewers: &[u64]) -> Vec<Event> {
+    [sold_out(), viewers.iter().map(|n| joined(*n)).collect()].concat()
+}
+
+fn cancel(n: u64) -> OrderCommand {
+    OrderCommand::CancelOrder { order_id: order(n), reason: None }
+}
+
+fn join(n: u64, lines: Lines) -> SpotlightCommand {
+    SpotlightCommand::JoinWaitlist { wait: Box::new(waits(n, lines)), admission: None }
+}
+
+/// What cancelling order `n` leads to while somebody waits for its unit.
+fn given_up(n: u64) -> Vec<Event> {
+    vec![
+        cancelled(n, OrderReason::CancelledByHost),
+        keeping(released(n, ReleaseReason::Cancelled), &[("A", 1)]),
+        carried(&[("A", 1)]),
+    ]
+}
+
+#[test]
+fn a_viewer_stands_at_the_end_of_the_line_once() {
+    let command = given(sold_out()).command_id();
+    let wait = Box::new(waits(7, one()));
+    let fact = Event::Spotlight(SpotlightEvent::WaitlistJoined {
+        spotlight_id: spotlight(),
+        entry: command,
+        wait,
+    });
+    given(sold_out()).when_spotlight(join(7, one())).then(vec![fact.clone()]);
+    let paused_line = [sold_out(), vec![paused()]].concat();
+    given(paused_line).when_spotlight(join(7, one())).then(vec![fact]);
+    given(waiting(&[7])).when_spotlight(join(7, one())).then_nothing();
+    given(waiting(&[7]))
+        .when_spotlight(join(7, lines(&[("B", 1)])))
+        .then_refused("already_waiting");
+    given(sold_out()).when_spotlight(join(7, lines(&[("Z", 1)]))).then_refused("unknown_sku");
+    given(sold_out()).when_spotlight(join(7, lines(&[("B", 5)]))).then_refused("over_limit");
+    given([on_air(), vec![closed()]].concat())
+        .when_spotlight(join(7, one()))
+        .then_refused("closed");
+    given(vec![on_air()[0].clone()]).when_spotlight(join(7, one())).then_refused("not_open");
+}
+
+#[test]
+fn the_gates_entry_of_a_join_that_leads_to_nothing_is_voided() {
+    let admission = Admission { epoch: 1, number: 9, at: at(NOW - 1), offer_version: 1 };
+    let again = SpotlightCommand::JoinWaitlist {
+        wait: Box::new(waits(7, one())),
+        admission: Some(admission),
+    };
+    let scene = given(waiting(&[7]));
+    let entry = scene.command_id();
+    scene.when_spotlight(again.clone()).then(vec![voided(entry, admission, VoidCause::Duplicate)]);
+    let scene = given([on_air(), vec![closed()]].concat());
+    scene
+        .when_spotlight(again)
+        .then_refused_with("closed", vec![voided(entry, admission, VoidCause::Refused)]);
+}
+
+#[test]
+fn a_unit_that_is_given_up_goes_to_the_first_in_line() {
+    given(waiting(&[7, 8])).when_order(cancel(1)).then([given_up(1), offered(7)].concat());
+    // nobody waits for B
+    let of_b = PlaceOrder { lines: lines(&[("B", 1)]), ..placed(4) };
+    let held =
+        [waiting(&[7]), vec![accepted_as(&of_b), crate::support::reserved_as(&of_b)]].concat();
+    given(held).when_order(cancel(4)).then(vec![
+        cancelled(4, OrderReason::CancelledByHost),
+        crate::support::released_of(4, viewer(4), lines(&[("B", 1)]), ReleaseReason::Cancelled),
+    ]);
+}
+
+#[test]
+fn a_hold_that_runs_out_goes_to_the_next_and_so_on_to_the_end_of_the_line() {
+    let after = [waiting(&[7, 8]), given_up(1), offered(7)].concat();
+    let expired = |n: u64| {
+        vec![
+            Event::Order(domain::order::OrderEvent::OrderFailed {
+                order_id: offer_order(n),
+                reason: OrderReason::HoldExpired,
+            }),
+            Event::Reservation(ReservationEvent::ReservationReleased {
+                order_id: offer_order(n),
+                spotlight_id: spotlight(),
+                viewer_ref: viewer(n),
+                lines: one(),
+                reason: ReleaseReason::HoldExpired,
+                kept: UnitsBySku::new(),
+            }),
+        ]
+    };
+    let expire = |n: u64| OrderCommand::ExpireHold { order_id: offer_order(n) };
+    given(after.clone()).when_order(expire(7)).then_refused("hold_open");
+    let mut facts = expired(7);
+    facts[1] = keeping(facts[1].clone(), &[("A", 1)]);
+    let mut offer = offered(8);
+    // by the same rule, at the time of that decision
+    for event in &mut offer {
+        *event = at_expiry(event.clone());
+    }
+    let then = [
+        facts,
+        vec![carried(&[("A", 1)]), ended(7, WaitOutcome::Expired, Some(offer_order(7)))],
+        offer,
+    ]
+    .concat();
+    given(after.clone()).at(NOW + HOLD).when_order(expire(7)).then(then.clone());
+    let last = [after, then].concat();
+    given(last)
+        .at(NOW + 3 * HOLD)
+        .when_order(expire(8))
+        .then([expired(8), vec![ended(8, WaitOutcome::Expired, Some(offer_order(8)))]].concat());
+}
+
+fn at_expiry(event: Event) -> Event {
+    let now = at(NOW + HOLD);
+    match event {
+        Event::Order(domain::order::OrderEvent::OrderAccepted { mut accepted }) => {
+            accepted.accepted_at = now;
+            accepted.admission.at = now;
+            Event::Order(domain::order::OrderEvent::OrderAccepted { accepted })
+        }
+        Event::Reservation(ReservationEvent::StockReserved {
+            order_id,
+            spotlight_id,
+            viewer_ref,
+            lines,
+            epoch,
+            admission_no,
+            ..
+        }) => Event::Reservation(ReservationEvent::StockReserved {
+            order_id,
+            spotlight_id,
+            viewer_ref,
+            lines,
+            epoch,
+            admission_no,
+            deadline: at(NOW + 2 * HOLD),
+        }),
+        Event::Spotlight(SpotlightEvent::WaitlistOffered {
+            spotlight_id,
+            viewer_ref,
+            order_id,
+            lines,
+            ..
+        }) => Event::Spotlight(SpotlightEvent::WaitlistOffered {
+            spotlight_id,
+            viewer_ref,
+            order_id,
+            lines,
+            expires_at: at(NOW + 2 * HOLD),
+        }),
+        other => other,
+    }
+}
+
+#[test]
+fn paying_accepts_an_offer_and_cancelling_declines_it() {
+    let after = [waiting(&[7]), given_up(1), offered(7)].concat();
+    let order_id = offer_order(7);
+    let captured = OrderCommand::RecordPayment {
+        order_id,
+        attempt: 1,
+        result: PaymentResult::Captured { amount: krw(PRICE) },
+    };
+    let asked = Event::Order(domain::order::OrderEvent::PaymentRequested {
+        order_id,
+        attempt: 1,
+        provider: "simulated".to_owned(),
+        method: "sim_ok".to_owned(),
+        amount: krw(PRICE),
+    });
+    let paid = vec![
+        Event::Order(domain::order::OrderEvent::PaymentCaptured {
+            order_id,
+            attempt: 1,
+            amount: krw(PRICE),
+        }),
+        Event::Order(domain::order::OrderEvent::OrderConfirmed { order_id }),
+        Event::Reservation(ReservationEvent::ReservationConfirmed {
+            order_id,
+            spotlight_id: spotlight(),
+            viewer_ref: viewer(7),
+            lines: one(),
+        }),
+        ended(7, WaitOutcome::Accepted, Some(order_id)),
+    ];
+    given([after.clone(), vec![asked]].concat()).when_order(captured).then(paid);
+    let decline = OrderCommand::CancelOrder { order_id, reason: None };
+    given(after.clone()).by(Role::Viewer, viewer(7).as_str()).when_order(decline.clone()).then(
+        vec![
+            Event::Order(domain::order::OrderEvent::OrderCancelled {
+                order_id,
+                reason: OrderReason::CancelledByViewer,
+                personal: domain::personal::Personal::default(),
+            }),
+            Event::Reservation(ReservationEvent::ReservationReleased {
+                order_id,
+                spotlight_id: spotlight(),
+                viewer_ref: viewer(7),
+                lines: one(),
+                reason: ReleaseReason::Cancelled,
+                kept: UnitsBySku::new(),
+            }),
+            ended(7, WaitOutcome::Declined, Some(order_id)),
+        ],
+    );
+    given(after).by(Role::Viewer, "somebody").when_order(decline).then_refused("not_found");
+}
+
+#[test]
+fn added_units_are_offered_in_order_and_the_rest_is_free() {
+    let command =
+        || SpotlightCommand::AdjustStock { sku: sku("A"), delta: 3, reason: None, admission: None };
+    let added = || vec![keeping(adjusted("A", 3, None), &[("A", 3)]), carried(&[("A", 3)])];
+    given(waiting(&[7, 8]))
+        .when_spotlight(command())
+        .then([added(), offered(7), offered(8), vec![freed(&[("A", 1)])]].concat());
+    // the first one wants more than there is: nobody passes them by, and what is there is kept
+    let line = [sold_out(), vec![joined_for(7, lines(&[("A", 4)])), joined(8)]].concat();
+    given(line.clone()).when_spotlight(command()).then(added());
+    let kept = [line, added()].concat();
+    given(kept.clone())
+        .when_order(cancel(1))
+        .then([given_up(1), offered_for(7, lines(&[("A", 4)]), 1, PRICE)].concat());
+    // where they leave, the next is served
+    given(kept).when_spotlight(SpotlightCommand::LeaveWaitlist { viewer_ref: viewer(7) }).then(
+        [vec![ended(7, WaitOutcome::Declined, None)], offered(8), vec![freed(&[("A", 2)])]]
+            .concat(),
+    );
+}
+
+#[test]
+fn who_waits_for_two_things_holds_up_both() {
+    let both = lines(&[("A", 1), ("B", 3)]);
+    let line =
+        [sold_out(), vec![joined_for(7, both), joined(8), joined_for(9, lines(&[("B", 1)]))]]
+            .concat();
+    given(line).when_order(cancel(1)).then(given_up(1));
+}
+
+#[test]
+fn an_offer_has_the_price_of_its_moment_and_waits_for_the_spotlight() {
+    let dearer = [waiting(&[7]), vec![offer_changed(2, 25_000)]].concat();
+    given(dearer)
+        .when_order(cancel(1))
+        .then([given_up(1), offered_for(7, one(), 2, 25_000)].concat());
+    let stopped = [waiting(&[7]), vec![paused()]].concat();
+    given(stopped.clone()).when_order(cancel(1)).then(given_up(1));
+    let resume = SpotlightCommand::ResumeSpotlight { reason: None };
+    given([stopped, given_up(1)].concat())
+        .when_spotlight(resume)
+        .then([vec![resumed()], offered(7)].concat());
+}
+
+#[test]
+fn closing_ends_the_line() {
+    let close =
+        || SpotlightCommand::CloseSpotlight { cause: Cause::Host, reason: None, admission: None };
+    let line = [waiting(&[7, 8]), vec![paused()], given_up(1)].concat();
+    given(line).when_spotlight(close()).then(vec![
+        closed(),
+        ended(7, WaitOutcome::Ended, None),
+        ended(8, WaitOutcome::Ended, None),
+        freed(&[("A", 1)]),
+    ]);
+    // an open offer finishes
+    let offer = [waiting(&[7, 8]), given_up(1), offered(7)].concat();
+    given(offer).when_spotlight(close()).then(vec![closed(), ended(8, WaitOutcome::Ended, None)]);
+}
+
+#[test]
+fn who_may_have_no_more_is_passed_over() {
+    // with a gate that lost its data: it counts what is waited for
+    let mut line = [sold_out(), vec![joined_for(1, lines(&[("B", 4)])), joined(7)]].concat();
+    let of_b =
+        |n: u64| PlaceOrder { lines: lines(&[("B", 5)]), viewer_ref: viewer(20 + n), ..placed(n) };
+    line.extend([accepted_as(&of_b(5)), crate::support::reserved_as(&of_b(5))]);
+    let mut then = vec![
+        cancelled(5, OrderReason::CancelledByHost),
+        keeping(
+            crate::support::released_of(
+                5,
+                viewer(25),
+                lines(&[("B", 5)]),
+                ReleaseReason::Cancelled,
+            ),
+            &[("B", 5)],
+        ),
+        carried(&[("B", 5)]),
+    ];
+    then.extend([ended(1, WaitOutcome::Ended, None), freed(&[("B", 5)])]);
+    given(line).when_order(cancel(5)).then(then);
+}
+
+#[test]
+fn a_take_that_leads_to_nothing_is_kept_where_it_gives_back() {
+    // two of A are held, the third is pending at the gate
+    let later = |n: u64| holding(n)[on_air().len()..].to_vec();
+    let line = [holding(1), later(2), vec![joined(7)]].concat();
+    let mut late = placed(3);
+    late.void_after = Some(at(NOW - 5));
+    let place = || OrderCommand::PlaceOrder { place: Box::new(late.clone()) };
+    given(line.clone()).when_order(place()).then(
+        [
+            vec![
+                accepted_as(&late),
+                failed(3, OrderReason::NotAccepted),
+                keeping(
+                    voided(order(3).0, placed(3).admission.unwrap(), VoidCause::NotReserved),
+                    &[("A", 1)],
+                ),
+                carried(&[("A", 1)]),
+            ],
+            offered(7),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn who_does_not_wait_cannot_leave() {
+    let leave = |n: u64| SpotlightCommand::LeaveWaitlist { viewer_ref: viewer(n) };
+    given(waiting(&[7])).when_spotlight(leave(7)).then(vec![ended(7, WaitOutcome::Declined, None)]);
+    given(waiting(&[7])).when_spotlight(leave(8)).then_refused("not_waiting");
+    let offer = [waiting(&[7]), given_up(1), offered(7)].concat();
+    given(offer).when_spotlight(leave(7)).then_refused("not_waiting");
+}
