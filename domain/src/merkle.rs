@@ -211,7 +211,7 @@ pub fn is_consistent(old: (u64, Hash), new: (u64, Hash), proof: &[Hash]) -> bool
 }
 
 /// A tree that grows at its end, as the roots of its whole subtrees.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frontier {
     subtrees: Vec<(u64, Hash)>,
 }

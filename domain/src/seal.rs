@@ -188,7 +188,7 @@ impl SealSigner {
 }
 
 /// The log as far as it was sealed, and how the next block goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealState {
     blocks: Frontier,
     chain: Hash,

@@ -189,6 +189,7 @@ async fn check(url: &str, name: &str) {
     );
     println!("{name}: {head} events verified in {:?}, peak {peak} KiB", begun.elapsed());
     assert!(peak < MEMORY_MAX_KIB, "{peak} KiB");
+    resume_verification(url, name, &report).await;
     // slow enough to be killed in the middle
     let rate = (head.0 / 20).to_string();
     let mut killed = Running::start(url, &["rebuild", "order_book", "--shadow", "--rate", &rate]);
@@ -211,6 +212,37 @@ async fn check(url: &str, name: &str) {
     let reader = open_audit(url, &options).await.expect("opens").events;
     let found = compare(tables.as_ref(), &reader, Slot::Shadow).await.expect("compares");
     assert!(found.equal && found.position == head, "{found:?}");
+}
+
+/// A verification that was killed goes on where it was, and says what a whole one says.
+async fn resume_verification(url: &str, name: &str, whole: &Value) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("verify.checkpoint");
+    let path = file.display().to_string();
+    let head = whole["last_position"].as_u64().expect("a number");
+    // slow enough to be killed in the middle
+    let rate = (head / 30).to_string();
+    let mut killed =
+        Running::start(url, &["verify", "--checkpoint", &path, "--rate", &rate, "--json"]);
+    eventually("how far it is was kept", WITHIN, async || file.exists().then_some(())).await;
+    killed.0.kill().expect("is killed");
+    killed.0.wait().expect("has ended");
+    let begun = Instant::now();
+    let asked = ["verify", "--checkpoint", &path, "--jobs", "2", "--json"];
+    let (mut report, peak) = Running::start(url, &asked).finish().await;
+    let from = report["resumed_from"].as_u64().expect("it went on");
+    assert!(from > 0 && from < head, "{from} of {head}");
+    println!("{name}: verified from {from} in {:?}, peak {peak} KiB", begun.elapsed());
+    assert!(peak < MEMORY_MAX_KIB, "{peak} KiB");
+    assert!(!file.exists(), "it is removed at the end");
+    let mut whole = whole.clone();
+    for report in [&mut report, &mut whole] {
+        let report = report.as_object_mut().expect("an object");
+        for name in ["duration_ms", "events_per_second", "resumed_from"] {
+            report.remove(name);
+        }
+    }
+    assert_eq!(report, whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]

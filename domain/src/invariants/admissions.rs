@@ -10,6 +10,7 @@ use crate::ids::{CommandId, OrderId, StreamKey};
 use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::{SpotlightEvent, VoidCause};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// I6, conservation:
@@ -24,7 +25,7 @@ use uuid::Uuid;
 /// - no admission is of an epoch that the log has not reached;
 /// - the offsets of a partition of the command log do not go backwards, the events of one offset
 ///   are of one command, and the time of decision does not go backwards within a partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Admissions {
     keys: ById<StreamKey, Spotlight>,
     // a handful: a list is searched faster than a map
@@ -34,7 +35,7 @@ pub struct Admissions {
     checked: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Spotlight {
     epoch: u64,
     /// The admissions of each entry that have ended; nearly always one.
@@ -43,7 +44,7 @@ struct Spotlight {
     effects: IdSet<CommandId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Partition {
     topic: String,
     number: i32,
@@ -52,7 +53,7 @@ struct Partition {
     decided_at: Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Waiting {
     decision: DecisionId,
     mark: Mark,
@@ -60,14 +61,14 @@ struct Waiting {
     admission: (u64, u64),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Ended {
     admission: (u64, u64),
     reserved: bool,
 }
 
 /// How an admission ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum End {
     Reserved(OrderId),
     Voided(VoidCause),
@@ -238,6 +239,8 @@ impl Invariant for Admissions {
         found.extend(wrong.into_iter().flatten().map(|detail| Violation::at(event, detail)));
         found
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

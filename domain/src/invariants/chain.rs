@@ -7,6 +7,7 @@ use crate::envelope::{Position, Recorded};
 use crate::event::{Event, StreamKind};
 use crate::ids::{OrderId, StreamKey};
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// I5: each position is the one before it plus one; `prev` is the position of the last event with
@@ -14,7 +15,7 @@ use uuid::Uuid;
 /// `BroadcastScheduled`; an event stands in the stream of the thing that it tells about, and the
 /// sequences of a stream are 1, 2, 3 …; `GateReopened` raises a spotlight's epoch, 1 at first, by
 /// one.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Chain {
     grace: u64,
     /// The log is read from after this position.
@@ -26,7 +27,7 @@ pub struct Chain {
     checked: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Key {
     last: Position,
     /// The key was seen from its first event.
@@ -161,6 +162,8 @@ impl Invariant for Chain {
         }
         wrong.into_iter().map(|detail| Violation::at(event, detail)).collect()
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

@@ -2,9 +2,10 @@
 
 use crate::envelope::Recorded;
 use crate::ids::CommandId;
+use serde::{Deserialize, Serialize};
 
 /// The command and where it stood: the events of one decision share both and stand together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionId {
     command: CommandId,
     partition: i32,

@@ -7,20 +7,39 @@ use crate::event::Event;
 use crate::ids::{OrderId, StreamKey};
 use crate::order::OrderEvent;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I2: an order is accepted once; it ends (`OrderConfirmed`, `OrderFailed` or `OrderCancelled`) only
 /// after that and at most once at every prefix; in a settled log every accepted order has ended.
 /// A refund is no second end: a refunded order was confirmed, or had ended unsold.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Ends {
     keys: ById<StreamKey, ById<OrderId, Progress>>,
     checked: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Progress {
     Accepted(Mark),
-    Ended(&'static str),
+    Ended(Outcome),
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Outcome {
+    Confirmed,
+    Failed,
+    Cancelled,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        })
+    }
 }
 
 impl Invariant for Ends {
@@ -48,9 +67,9 @@ impl Invariant for Ends {
                     Some(_) => vec![Violation::at(event, format!("order {id} is accepted again"))],
                 };
             }
-            OrderEvent::OrderConfirmed { .. } => "confirmed",
-            OrderEvent::OrderFailed { .. } => "failed",
-            OrderEvent::OrderCancelled { .. } => "cancelled",
+            OrderEvent::OrderConfirmed { .. } => Outcome::Confirmed,
+            OrderEvent::OrderFailed { .. } => Outcome::Failed,
+            OrderEvent::OrderCancelled { .. } => Outcome::Cancelled,
             _ => return vec![],
         };
         self.checked += 1;
@@ -64,6 +83,8 @@ impl Invariant for Ends {
             }
         }
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

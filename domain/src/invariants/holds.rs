@@ -8,19 +8,20 @@ use crate::ids::{OrderId, StreamKey, ViewerRef};
 use crate::line::Lines;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I3: sequence 1 of a reservation is `StockReserved` and there is no other; an order has a second
 /// reservation only after its first one was released, of the same viewer and the same lines;
 /// sequence 2 is its one end, `ReservationConfirmed` or `ReservationReleased`, of the same viewer and the same lines; per
 /// spotlight `reserved = confirmed + released + held` in units after every event; in a settled log
 /// nothing is held.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Holds {
     keys: ById<StreamKey, Spotlight>,
     checked: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Spotlight {
     reservations: ById<OrderId, Progress>,
     /// Second reservations: the payment came after the hold.
@@ -31,7 +32,7 @@ struct Spotlight {
     held: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Progress {
     Held {
         mark: Mark,
@@ -145,6 +146,8 @@ impl Invariant for Holds {
         }
         wrong.into_iter().map(|detail| Violation::at(event, detail)).collect()
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

@@ -11,6 +11,7 @@ use crate::offer::Offer;
 use crate::order::{Accepted, OrderEvent};
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I10, for every accepted order:
 /// - both fingerprints, the node and the place of its command in the log are there, so that the
@@ -19,13 +20,13 @@ use crate::spotlight::SpotlightEvent;
 ///   admission, a version that the log knows, and the lines add up to the total;
 /// - `accepted_at` is the time of the decision;
 /// - what is reserved for it is of its viewer and of its lines.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Inputs {
     keys: ById<StreamKey, Spotlight>,
     checked: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Spotlight {
     skus: Vec<Sku>,
     offers: Vec<Offer>,
@@ -134,6 +135,8 @@ impl Invariant for Inputs {
         self.checked += 1;
         wrong.into_iter().map(|detail| Violation::at(event, detail)).collect()
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

@@ -12,6 +12,7 @@ use crate::line::Lines;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::{SpotlightEvent, UnitsBySku, VoidCause, units_of};
 use crate::waitlist::OFFER_ADMISSION;
+use serde::{Deserialize, Serialize};
 
 /// I13, the waitlist:
 /// - units of a SKU that are given up or added while somebody waits for it stay taken;
@@ -19,7 +20,7 @@ use crate::waitlist::OFFER_ADMISSION;
 ///   and waits for one of its SKUs is passed by;
 /// - what the facts keep is what `UnitsCarried` says, and after a decision nothing is kept of a SKU
 ///   that nobody waits for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Line {
     keys: ById<StreamKey, Spotlight>,
     /// The decision that is being read, where it concerns a line.
@@ -27,7 +28,7 @@ pub struct Line {
     checked: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Spotlight {
     /// Who waits, in the order of the log.
     line: Vec<(ViewerRef, Lines)>,
@@ -201,6 +202,8 @@ impl Invariant for Line {
         }
         found
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

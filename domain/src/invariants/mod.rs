@@ -21,6 +21,20 @@
 //! I7 (gate = fold), I8 (read models = fold), I11 (seals) and I12 (liveness) need more than the log;
 //! `projections::replay` checks those of them that it can reach.
 
+/// What a checker is saved as, and goes on from: all of it.
+macro_rules! saved {
+    () => {
+        fn save(&self) -> Result<Box<serde_json::value::RawValue>, serde_json::Error> {
+            serde_json::value::to_raw_value(self)
+        }
+
+        fn load(&mut self, saved: &serde_json::value::RawValue) -> Result<(), serde_json::Error> {
+            *self = serde_json::from_str(saved.get())?;
+            Ok(())
+        }
+    };
+}
+
 mod admissions;
 mod chain;
 mod decision;
@@ -44,10 +58,13 @@ pub use payments::Payments;
 pub use stock::Stock;
 pub use viewer_limits::ViewerLimits;
 
+use std::collections::BTreeMap;
+
 use crate::envelope::{Position, Recorded};
 use crate::ids::{EventId, StreamKey};
 use retirement::Retirement;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// Positions without an event after which a closed key is forgotten. An order that the gate
 /// admitted before the close and that is decided later is still checked against the whole state.
@@ -71,7 +88,7 @@ impl Violation {
 }
 
 /// An event to come back to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     position: Position,
     event_id: EventId,
@@ -103,6 +120,16 @@ pub trait Invariant: Send {
     fn id(&self) -> &'static str;
     /// Takes the next event in and tells what it breaks.
     fn check(&mut self, event: &Recorded) -> Vec<Violation>;
+    /// What it knows, to go on from later.
+    ///
+    /// # Errors
+    /// None that can be met.
+    fn save(&self) -> Result<Box<RawValue>, serde_json::Error>;
+    /// Goes on from what was saved.
+    ///
+    /// # Errors
+    /// Another release saved it, or another checker.
+    fn load(&mut self, saved: &RawValue) -> Result<(), serde_json::Error>;
     /// Drops what is known of a key on which nothing more is expected.
     fn forget(&mut self, key: StreamKey);
     /// Tells what the end of the log leaves broken.
@@ -118,6 +145,13 @@ pub struct Finding {
     pub invariant: &'static str,
     /// Where and how.
     pub violation: Violation,
+}
+
+/// What the checkers knew at a position.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedInvariants {
+    checkers: BTreeMap<String, Box<RawValue>>,
+    retirement: Box<RawValue>,
 }
 
 /// All checkers, driven together.
@@ -166,6 +200,31 @@ impl Invariants {
             ],
             retirement: Retirement::new(grace),
         }
+    }
+
+    /// What all of them know, to go on from later.
+    ///
+    /// # Errors
+    /// None that can be met.
+    pub fn save(&self) -> Result<SavedInvariants, serde_json::Error> {
+        let checkers = self.checkers.iter();
+        let saved = checkers.map(|checker| Ok((checker.id().to_owned(), checker.save()?)));
+        let retirement = serde_json::value::to_raw_value(&self.retirement)?;
+        Ok(SavedInvariants { checkers: saved.collect::<Result<_, _>>()?, retirement })
+    }
+
+    /// Goes on from what was saved.
+    ///
+    /// # Errors
+    /// Another release saved it: these checkers are of no use then.
+    pub fn load(&mut self, saved: &SavedInvariants) -> Result<(), serde_json::Error> {
+        let missing = |id| serde::de::Error::custom(format!("{id} was not saved"));
+        for checker in &mut self.checkers {
+            let id = checker.id();
+            checker.load(saved.checkers.get(id).ok_or_else(|| missing(id))?)?;
+        }
+        self.retirement = serde_json::from_str(saved.retirement.get())?;
+        Ok(())
     }
 
     /// Takes the next event in and tells what it breaks.

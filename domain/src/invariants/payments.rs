@@ -10,6 +10,7 @@ use crate::money::Money;
 use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I9:
 /// - an answer of the provider names an attempt that `PaymentRequested` announced, and
@@ -20,7 +21,7 @@ use crate::spotlight::SpotlightEvent;
 ///   wait until it takes them again, and in a settled log every order has ended (I2);
 /// - `refunded ≤ asked back ≤ captured` at every prefix; in a settled log what was asked back was
 ///   refunded.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Payments {
     keys: ById<StreamKey, ById<OrderId, Account>>,
     /// The order whose money arrived, or that ended unsold, in the decision that is being read.
@@ -28,7 +29,7 @@ pub struct Payments {
     checked: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Account {
     total: Money,
     attempt: u32,
@@ -188,6 +189,8 @@ impl Invariant for Payments {
         found.extend(wrong.map(|detail| Violation::at(event, detail)));
         found
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

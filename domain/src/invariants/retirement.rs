@@ -10,9 +10,10 @@ use crate::ids::StreamKey;
 use crate::order::OrderEvent;
 use crate::reservation::ReservationEvent;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// Follows which keys are closed and have nothing open.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Retirement {
     grace: u64,
     keys: ById<StreamKey, Life>,
@@ -20,7 +21,7 @@ pub struct Retirement {
     candidates: VecDeque<(Position, StreamKey)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Life {
     closed: bool,
     /// Orders, reservations, payment attempts and refunds that have begun and not ended.

@@ -7,11 +7,12 @@ use crate::event::Event;
 use crate::ids::{Sku, StreamKey};
 use crate::ledger::{LedgerRow, for_each_ledger_change};
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I1: after every event, for each SKU of the event's spotlight: `held ≥ 0`, `confirmed ≥ 0` and
 /// `held + confirmed ≤ limit`, by [`for_each_ledger_change`], the definition that the writer's
 /// ledger uses. A SKU that was never scheduled has the limit 0.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Stock {
     // a spotlight has a handful of SKUs: a list is searched faster than a map
     rows: ById<StreamKey, Vec<(Sku, LedgerRow)>>,
@@ -61,6 +62,8 @@ impl Invariant for Stock {
         });
         found
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.rows.remove(&key);

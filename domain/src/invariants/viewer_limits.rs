@@ -7,16 +7,17 @@ use crate::event::Event;
 use crate::ids::{StreamKey, ViewerRef};
 use crate::ledger::units_change;
 use crate::spotlight::SpotlightEvent;
+use serde::{Deserialize, Serialize};
 
 /// I4: after every event, the units that the event's viewer holds and has bought in a spotlight
 /// with a per-viewer limit are between 0 and the limit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ViewerLimits {
     keys: ById<StreamKey, Spotlight>,
     checked: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Spotlight {
     limit: i64,
     units: ById<ViewerRef, i64>,
@@ -55,6 +56,8 @@ impl Invariant for ViewerLimits {
             format!("viewer {viewer} has {units} units, the limit is {limit}"),
         )]
     }
+
+    saved!();
 
     fn forget(&mut self, key: StreamKey) {
         self.keys.remove(&key);

@@ -35,6 +35,16 @@ impl<'a> GateCheck<'a> {
         self.checked
     }
 
+    /// The spotlights that are followed.
+    pub fn save(&self) -> BTreeMap<SpotlightId, EventId> {
+        self.open.clone()
+    }
+
+    /// Goes on from what was saved.
+    pub fn load(&mut self, saved: BTreeMap<SpotlightId, EventId>) {
+        self.open = saved;
+    }
+
     /// Follows which spotlights there are.
     pub fn take(&mut self, event: &Recorded) {
         follow(&mut self.open, event);

@@ -9,6 +9,8 @@
 mod at;
 mod bisect;
 mod books;
+mod checkpoint;
+mod chunks;
 mod evidence;
 pub mod export;
 mod fairness;
@@ -39,6 +41,7 @@ pub use books::{
     BOOK_ENTRIES_MAX, BookDifference, BookEntry, BooksChecked, BooksError, Settlement, Standing,
     check_books, read_books, render_books,
 };
+pub use checkpoint::Checkpoint;
 pub use evidence::{Evidence, EvidenceError, EvidenceSource, write_evidence};
 pub use fairness::{
     ADMISSIONS_MAX, Fairness, NodeSkew, OVERTAKINGS_KEPT_MAX, Overtaking, fairness, render_fairness,

@@ -7,6 +7,8 @@ use domain::ids::{EventId, OrderId};
 use domain::invariants::{Finding, Violation};
 use domain::ports::{OrderBook, PortError};
 use domain::views::OrderView;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::order_book::{fold, order_of, payment_is_open};
@@ -23,6 +25,16 @@ pub struct OrdersCheck<'a> {
     /// Orders that ended: they are compared after the slice that they ended in.
     settled: Vec<OrderId>,
     checked: u64,
+}
+
+/// What is known of the orders at a position.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SavedOrders {
+    checkpoint: Position,
+    whole: bool,
+    checked: u64,
+    open: Box<RawValue>,
+    settled: Vec<OrderId>,
 }
 
 impl<'a> OrdersCheck<'a> {
@@ -48,6 +60,31 @@ impl<'a> OrdersCheck<'a> {
     /// How many rows were compared.
     pub const fn checked(&self) -> u64 {
         self.checked
+    }
+
+    /// The orders that are followed.
+    ///
+    /// # Errors
+    /// None that can be met.
+    pub fn save(&self) -> Result<SavedOrders, serde_json::Error> {
+        Ok(SavedOrders {
+            checkpoint: self.checkpoint,
+            whole: self.whole,
+            checked: self.checked,
+            open: serde_json::value::to_raw_value(&self.open)?,
+            settled: self.settled.clone(),
+        })
+    }
+
+    /// Goes on from what was saved: the book is compared as far as it was then.
+    ///
+    /// # Errors
+    /// Another release saved it.
+    pub fn load(&mut self, saved: SavedOrders) -> Result<(), serde_json::Error> {
+        self.open = serde_json::from_str(saved.open.get())?;
+        (self.checkpoint, self.whole) = (saved.checkpoint, saved.whole);
+        (self.checked, self.settled) = (saved.checked, saved.settled);
+        Ok(())
     }
 
     /// Folds the next event.

@@ -72,6 +72,9 @@ pub struct Report {
     /// What no seal, or no witness, vouches for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
+    /// Where it went on after an interruption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_from: Option<Position>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// Events per second.
@@ -95,6 +98,7 @@ impl Report {
             head: Head { position: Position::START, hash: None },
             invariants: vec![broken],
             unproven: None,
+            resumed_from: None,
             duration_ms: 0,
             events_per_second: 0.0,
         }

@@ -7,17 +7,16 @@ use std::time::Instant;
 use domain::envelope::{Position, Recorded};
 use domain::ids::EventId;
 use domain::invariants::{Finding, Invariants, LogEnd, Violation};
-use domain::ports::{EventReader, OrderBook, PortError, RowReader, StockGate};
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use domain::ports::{Clock, EventReader, OrderBook, PortError, RowReader, StockGate};
 use uuid::Uuid;
 
+use super::checkpoint::{Checkpoint, Pacing, SavedPass};
+use super::chunks::Chunks;
 use super::gate_check::GateCheck;
 use super::orders_check::OrdersCheck;
 use super::report::{Head, InvariantReport, Report, Verdict};
 use super::seals_check::{SealsChecked, check_seals};
 use super::witness::Witness;
-use crate::rebuild::read_ahead;
 
 /// Events that are read at a time.
 pub const PAGE_EVENTS: usize = 2_000;
@@ -54,6 +53,10 @@ pub struct VerifyOptions<'a> {
     pub rows: Option<&'a dyn RowReader>,
     /// The seals that somebody else kept.
     pub witness: Option<&'a Witness>,
+    /// Where it is kept how far this is, to go on from there after an interruption.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// At most so many events per second, by that clock.
+    pub rate: Option<(u32, &'a dyn Clock)>,
 }
 
 /// How far a verification is.
@@ -65,6 +68,10 @@ pub struct Progress {
     pub end: Position,
 }
 
+/// Every invariant that a pass can find broken.
+const IDS: [&str; 13] =
+    ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13"];
+
 struct Pass<'a> {
     invariants: Invariants,
     broken: BTreeMap<&'static str, (u64, Vec<Violation>)>,
@@ -73,6 +80,7 @@ struct Pass<'a> {
     events: u64,
     first: Option<Position>,
     last: Position,
+    last_event: EventId,
 }
 
 impl Pass<'_> {
@@ -98,6 +106,42 @@ impl Pass<'_> {
         self.events += 1;
         self.first = self.first.or(Some(event.position));
         self.last = event.position;
+        self.last_event = event.event_id;
+    }
+
+    fn save(&self) -> Result<SavedPass, serde_json::Error> {
+        Ok(SavedPass {
+            position: self.last,
+            event_id: self.last_event,
+            events: self.events,
+            first: self.first,
+            invariants: self.invariants.save()?,
+            broken: self
+                .broken
+                .iter()
+                .map(|(id, found)| ((*id).to_owned(), found.clone()))
+                .collect(),
+            gate: self.gate.as_ref().map(GateCheck::save),
+            orders: self.orders.as_ref().map(OrdersCheck::save).transpose()?,
+        })
+    }
+
+    fn load(&mut self, saved: SavedPass) -> Result<(), serde_json::Error> {
+        self.invariants.load(&saved.invariants)?;
+        for (id, found) in saved.broken {
+            if let Some(known) = IDS.iter().find(|known| **known == id) {
+                self.broken.insert(known, found);
+            }
+        }
+        if let (Some(gate), Some(saved)) = (&mut self.gate, saved.gate) {
+            gate.load(saved);
+        }
+        if let (Some(orders), Some(saved)) = (&mut self.orders, saved.orders) {
+            orders.load(saved)?;
+        }
+        (self.events, self.first) = (saved.events, saved.first);
+        (self.last, self.last_event) = (saved.position, saved.event_id);
+        Ok(())
     }
 
     /// Checks a page; now and then it lets the next one arrive.
@@ -189,6 +233,7 @@ pub async fn verify(
         events: 0,
         first: None,
         last: options.after,
+        last_event: EventId(Uuid::nil()),
     };
     if let Some(orders) = options.orders {
         let check = OrdersCheck::begin(orders, options.after == Position::START).await?;
@@ -198,8 +243,14 @@ pub async fn verify(
         pass.orders = Some(check);
     }
     let page = options.page.unwrap_or(PAGE_EVENTS).max(1);
-    let mut pages = Source::new(reader, &options, end, page);
-    let mut next = pages.next(options.after).await?;
+    let resumed = match options.checkpoint {
+        Some(checkpoint) => checkpoint.resume(reader, end, |saved| pass.load(saved)).await?,
+        None => None,
+    };
+    let from = resumed.unwrap_or(options.after);
+    let mut pacing = Pacing::begin(options.rate, from);
+    let mut pages = Chunks::new(reader, options.ahead, (from, end), page);
+    let mut next = pages.next(from).await?;
     while !next.is_end() {
         let current = next;
         let after = current.last;
@@ -211,9 +262,16 @@ pub async fn verify(
         }
         next = following?;
         progress(Progress { position: after, end });
+        if let Some(checkpoint) = options.checkpoint {
+            checkpoint.keep(|| pass.save())?;
+        }
+        pacing.wait(after).await;
     }
     pass.finish(&options).await?;
     let (sealed, seals) = seals(&options, progress).await?;
+    if let Some(checkpoint) = options.checkpoint {
+        checkpoint.done()?;
+    }
     let SealsChecked { findings, hash, unproven, .. } = sealed;
     pass.note(findings);
     let invariants = pass.invariants(seals);
@@ -227,8 +285,9 @@ pub async fn verify(
         head: Head { position: head, hash: hash.map(|hash| hash.to_string()) },
         invariants,
         unproven,
+        resumed_from: resumed,
         duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        events_per_second: per_second(pass.events, elapsed),
+        events_per_second: per_second(pass.last.0.saturating_sub(from.0).min(pass.events), elapsed),
     })
 }
 
@@ -254,93 +313,4 @@ async fn seals(
 fn per_second(events: u64, elapsed: std::time::Duration) -> f64 {
     let events = u32::try_from(events).map_or(f64::from(u32::MAX), f64::from);
     (events / elapsed.as_secs_f64().max(f64::EPSILON)).round()
-}
-
-/// What was read: events, and then perhaps one that does not decode.
-struct Chunk {
-    events: Vec<Recorded>,
-    /// The last position, read or not.
-    last: Position,
-    unreadable: Option<String>,
-}
-
-impl Chunk {
-    fn is_end(&self) -> bool {
-        self.events.is_empty() && self.unreadable.is_none()
-    }
-}
-
-/// Where pages come from.
-struct Source<'a> {
-    reader: &'a dyn EventReader,
-    end: Position,
-    page: usize,
-    /// Pages that were asked for before their turn; gone where one of them is not whole.
-    ahead: Option<BoxStream<'static, Result<Vec<Recorded>, PortError>>>,
-}
-
-impl<'a> Source<'a> {
-    fn new(
-        reader: &'a dyn EventReader,
-        options: &VerifyOptions<'a>,
-        end: Position,
-        page: usize,
-    ) -> Self {
-        let ahead = options.ahead.filter(|(_, jobs)| *jobs > 1).map(|(reader, jobs)| {
-            read_ahead(Arc::clone(reader), (options.after, end), page, jobs).boxed()
-        });
-        Self { reader, end, page, ahead }
-    }
-
-    async fn next(&mut self, after: Position) -> Result<Chunk, PortError> {
-        if let Some(ahead) = &mut self.ahead {
-            match ahead.next().await {
-                Some(Ok(events)) if is_whole(&events, after) => {
-                    let last = events.last().map_or(after, |event| event.position);
-                    return Ok(Chunk { events, last, unreadable: None });
-                }
-                // a gap, or what does not decode: that is looked at page by page
-                None | Some(Ok(_) | Err(PortError::Corrupt { .. })) => self.ahead = None,
-                Some(Err(error)) => return Err(error),
-            }
-        }
-        read(self.reader, after, self.end, self.page).await
-    }
-}
-
-/// Whether these are the next events, none missing.
-fn is_whole(events: &[Recorded], after: Position) -> bool {
-    let positions = events.iter().map(|event| event.position.0);
-    !events.is_empty() && positions.eq((after.0 + 1..).take(events.len()))
-}
-
-/// Reads a page; where one of its events does not decode, reads up to that event by halving.
-async fn read(
-    reader: &dyn EventReader,
-    after: Position,
-    end: Position,
-    page: usize,
-) -> Result<Chunk, PortError> {
-    let room = usize::try_from(end.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-    let mut limit = page.min(room);
-    let mut chunk = Chunk { events: vec![], last: after, unreadable: None };
-    while limit > 0 {
-        match reader.read(chunk.last, limit).await {
-            Ok(mut events) => {
-                events.retain(|event| event.position <= end);
-                let Some(last) = events.last() else { break };
-                chunk.last = last.position;
-                chunk.events.extend(events);
-                break;
-            }
-            Err(PortError::Corrupt { detail, .. }) if limit == 1 => {
-                chunk.last = Position(chunk.last.0.saturating_add(1));
-                chunk.unreadable = Some(detail);
-                break;
-            }
-            Err(PortError::Corrupt { .. }) => limit /= 2,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(chunk)
 }

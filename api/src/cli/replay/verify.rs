@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use commands::clock::SystemClock;
 use domain::envelope::Position;
-use domain::ports::{OrderBook, StockGate};
+use domain::ports::{Clock, OrderBook, StockGate};
 use projections::read_model;
-use projections::replay::{self, Progress, VerifyOptions};
+use projections::rebuild::EVENTS_PER_SECOND_MAX;
+use projections::replay::{self, Checkpoint, Progress, VerifyOptions};
 use projections::stock_counter::RedisGate;
 
 use super::progress::Bar;
@@ -36,6 +38,14 @@ pub(super) struct VerifyArgs {
     /// Seals that somebody else kept: a file of `replay witness export`, or a folder of such files
     #[arg(long, value_name = "PATH")]
     witness: Option<PathBuf>,
+    /// Keep in this file how far it is, and go on from there where it was interrupted
+    ///
+    /// The file is removed at the end. Seals are compared after all else, from the first one on.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// At most so many events per second
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=i64::from(EVENTS_PER_SECOND_MAX)))]
+    rate: Option<u32>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -77,6 +87,10 @@ async fn check(
 ) -> Result<replay::Report, CliError> {
     let witness = args.witness.as_deref().map(replay::read_witness).transpose();
     let witness = witness.map_err(seals::refused)?;
+    let checkpoint = args.checkpoint.as_deref().map(|path| {
+        let asked = (args.from, args.to, args.settled, gate.is_some(), orders.is_some());
+        Checkpoint::new(path, &format!("{asked:?}"))
+    });
     let options = VerifyOptions {
         after: Position(args.from.saturating_sub(1)),
         up_to: args.to.map(Position),
@@ -87,6 +101,8 @@ async fn check(
         orders,
         rows: Some(source.rows.as_ref()),
         witness: witness.as_ref(),
+        checkpoint: checkpoint.as_ref(),
+        rate: args.rate.map(|rate| -> (u32, &dyn Clock) { (rate, &SystemClock) }),
     };
     let bar = Bar::new();
     let mut progress = |progress: Progress| bar.at(progress.position, progress.end);

@@ -13,6 +13,11 @@ use uuid::Uuid;
 use super::scene::stream_of;
 use super::{NOW, at, seller};
 
+/// Logs of so many events are also checked by checkers that are saved and loaded.
+const RESUMED_MAX: usize = 40;
+/// Events between two times that they are.
+const RESUMED_EVERY: usize = 7;
+
 #[derive(Default)]
 pub struct Log {
     pub events: Vec<Recorded>,
@@ -96,10 +101,29 @@ impl Log {
     }
 
     pub fn findings(&self, settled: bool) -> Vec<Finding> {
-        Invariants::of_log(&self.events, LogEnd { settled })
+        let found = Invariants::of_log(&self.events, LogEnd { settled });
+        if self.events.len() <= RESUMED_MAX {
+            assert_eq!(found, self.findings_of_resumed(settled), "saved and loaded");
+        }
+        found
     }
 
     /// Which invariants are broken, and where.
+    /// As found by checkers that are saved now and then, and go on as others.
+    fn findings_of_resumed(&self, settled: bool) -> Vec<Finding> {
+        let (mut checkers, mut found) = (Invariants::all(), vec![]);
+        for (place, event) in self.events.iter().enumerate() {
+            if place % RESUMED_EVERY == RESUMED_EVERY / 2 {
+                let saved = serde_json::to_string(&checkers.save().unwrap()).unwrap();
+                checkers = Invariants::all();
+                checkers.load(&serde_json::from_str(&saved).unwrap()).unwrap();
+            }
+            found.extend(checkers.check(event));
+        }
+        found.extend(checkers.finish(&LogEnd { settled }));
+        found
+    }
+
     pub fn broken(&self, settled: bool) -> Vec<(&'static str, u64)> {
         self.findings(settled)
             .into_iter()
