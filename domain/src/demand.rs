@@ -18,7 +18,7 @@ const RANK_MAX: u8 = 55;
 /// A register as a character; the order of the letters is the order of the ranks.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// What counts more viewers than are worth naming: a HyperLogLog of their pseudonyms, one register
+/// What counts more viewers than are worth naming: a `HyperLogLog` of their pseudonyms, one register
 /// per character. Two of them are merged register by register.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sketch(Vec<u8>);
@@ -141,7 +141,9 @@ impl Viewers {
         let Self { viewers, sketch } = self;
         sketch.get_or_insert_with(|| {
             let mut sketch = Box::<Sketch>::default();
-            viewers.iter().for_each(|viewer| sketch.insert(viewer));
+            for viewer in viewers.iter() {
+                sketch.insert(viewer);
+            }
             sketch
         })
     }

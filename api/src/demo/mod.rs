@@ -1,6 +1,7 @@
 //! The newcomer's minute: a scripted show whose viewers use the same HTTP and sockets as any
 //! client.
 
+mod encore;
 mod screen;
 mod shop;
 mod show;

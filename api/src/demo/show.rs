@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::encore::Encore;
 use super::screen::{Screen, Summary};
 use super::shop::{SKU, Shop};
 use super::viewer::{Part, Report};
@@ -108,7 +109,15 @@ pub async fn run(show: Show, stop: CancellationToken) -> anyhow::Result<Summary>
     over.cancel();
     tracker.wait().await;
     played?;
-    Ok(screen.close())
+    let summary = screen.close();
+    eprintln!("\nAnd then:");
+    let tell = |line: String| eprintln!("  {line}");
+    let encore = Encore::new(&client, &*show.viewer_token, &tell);
+    tokio::select! {
+        () = stop.cancelled() => bail!("stopped before the show was over"),
+        played = Box::pin(encore.play()) => played.context("the encore")?,
+    }
+    Ok(summary)
 }
 
 fn method(twentieth: u32) -> &'static str {

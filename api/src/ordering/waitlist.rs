@@ -194,5 +194,5 @@ async fn body_of(
         WaitStatus::Waiting => Some(app.waitlist.in_line(id, row.joined).await?),
         _ => None,
     };
-    Ok(Json(WaitBody::new(row, place)))
+    Ok(Json(WaitBody::new(&row, place)))
 }

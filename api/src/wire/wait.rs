@@ -31,7 +31,7 @@ pub struct WaitBody {
 
 impl WaitBody {
     /// From its row and its place.
-    pub fn new(row: WaitRow, place: Option<u64>) -> Self {
+    pub fn new(row: &WaitRow, place: Option<u64>) -> Self {
         let line = |line: &domain::line::Line| NewLine {
             sku: line.sku.to_string(),
             quantity: line.quantity.get(),

@@ -109,7 +109,7 @@ impl Intake {
         order: OrderId,
         seller: &SellerId,
         (spotlight, offer_version, lines): (SpotlightId, u32, &Lines),
-        asker: Asker<'_>,
+        by: Asker<'_>,
     ) -> Option<PlaceRefusal> {
         if self.ports.log.is_down() {
             return None;
@@ -117,7 +117,7 @@ impl Intake {
         let asked = Asked { order, seller, spotlight, offer_version, lines };
         let refusal = self.verdicts.refusal(asked, self.ports.clock.now())?;
         self.verdicts.count(&refusal);
-        self.demand.count(spotlight, seller, lines, &refusal, asker);
+        self.demand.count(spotlight, seller, lines, &refusal, by);
         Some(refusal)
     }
 

@@ -84,7 +84,8 @@ impl GateState {
             | SpotlightEvent::WithdrawalProgressed { .. }
             | SpotlightEvent::DemandObserved { .. }
             // what gave the units up has kept them
-            | SpotlightEvent::UnitsCarried { .. } => {}
+            | SpotlightEvent::UnitsCarried { .. }
+            | SpotlightEvent::WaitlistEnded { order_id: Some(_), .. } => {}
             SpotlightEvent::SpotlightOpened { .. } | SpotlightEvent::SpotlightResumed { .. } => {
                 self.status = SpotlightStatus::Open;
             }
@@ -127,7 +128,6 @@ impl GateState {
             | SpotlightEvent::WaitlistEnded { viewer_ref, order_id: None, .. } => {
                 self.wait_no_longer(viewer_ref);
             }
-            SpotlightEvent::WaitlistEnded { .. } => {}
         }
     }
 

@@ -116,7 +116,9 @@ impl Waitlist {
                 self.leave(viewer_ref);
                 let offered = Offered { viewer_ref: viewer_ref.clone(), lines: lines.clone() };
                 self.offers.insert(*order_id, offered);
-                lines.iter().for_each(|line| self.spend(&line.sku, line.quantity.get()));
+                for line in lines {
+                    self.spend(&line.sku, line.quantity.get());
+                }
             }
             SpotlightEvent::WaitlistEnded { viewer_ref, order_id, .. } => match order_id {
                 Some(order) => {
@@ -131,7 +133,9 @@ impl Waitlist {
                 }
             }
             SpotlightEvent::UnitsFreed { units, .. } => {
-                units.iter().for_each(|(sku, units)| self.spend(sku, *units));
+                for (sku, units) in units {
+                    self.spend(sku, *units);
+                }
             }
             _ => {}
         }

@@ -16,7 +16,8 @@ pub fn viewers(counted: &Viewers) -> u64 {
 fn sketched(sketch: &Sketch) -> u64 {
     let ranks = sketch.registers();
     let registers = count(ranks.len());
-    let empty = count(ranks.iter().filter(|rank| **rank == 0).count());
+    let used: Vec<&u8> = ranks.iter().filter(|rank| **rank > 0).collect();
+    let empty = count(ranks.len() - used.len());
     let sum: f64 = ranks.iter().map(|rank| 0.5_f64.powi(i32::from(*rank))).sum();
     let raw = ALPHA_TIMES_REGISTERS * registers / sum;
     let few = raw <= FEW_PER_REGISTER * registers && empty > 0.0;

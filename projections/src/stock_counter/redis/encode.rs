@@ -44,7 +44,13 @@ pub(super) fn units_by_sku<'a, N: std::fmt::Display>(
 pub(super) fn units_by_viewer<'a>(
     units: impl IntoIterator<Item = (&'a ViewerRef, &'a u32)>,
 ) -> String {
-    units.into_iter().map(|(viewer, units)| format!("{viewer}{LINE}{units}{LINE}")).collect()
+    use std::fmt::Write;
+    let mut text = String::new();
+    for (viewer, units) in units {
+        // writing into a String cannot fail
+        let _ = write!(text, "{viewer}{LINE}{units}{LINE}");
+    }
+    text
 }
 
 pub(super) fn lines(lines: &Lines) -> String {
