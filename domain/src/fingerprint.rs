@@ -64,6 +64,14 @@ impl PseudonymKey {
         Self(keyed_hash(secret, b"onair pseudonym key v1"))
     }
 
+    /// Proves that a node's name comes from one of ours.
+    pub fn seal_of_node(&self, node: &str) -> String {
+        // no seller's name is empty: this is nobody's pseudonym
+        let digest = keyed_hash(&self.0, &[b"\0node\0", node.as_bytes()].concat());
+        let (head, _) = digest.split_at(16);
+        lower_hex(head)
+    }
+
     /// The pseudonym of a viewer of a seller.
     pub fn viewer_ref(&self, seller: &SellerId, viewer: &ViewerId) -> ViewerRef {
         let mut name = Vec::with_capacity(64);

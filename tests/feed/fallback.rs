@@ -69,6 +69,9 @@ async fn what_is_no_connection_is_refused() {
     assert_eq!(own.headers()["access-control-allow-origin"], base.as_str());
     let broken = http.post(format!("{base}{EMULATION_PATH}")).body("{").send();
     assert_eq!(soon(broken).await.unwrap().status(), 400);
+    let made_up = json!({"node": "n.0", "session": "s", "data": "{}"}).to_string();
+    let made_up = http.post(format!("{base}{EMULATION_PATH}")).body(made_up).send();
+    assert_eq!(soon(made_up).await.unwrap().status(), 404, "the bus keeps nothing for nobody");
     let long = "x".repeat(INBOUND_BYTES_MAX + 1);
     let wrapped = json!({"node": "n", "session": "s", "data": long}).to_string();
     for (path, body) in [(EMULATION_PATH, wrapped), (HTTP_STREAM_PATH, long)] {

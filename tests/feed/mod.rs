@@ -15,6 +15,7 @@ mod loss;
 mod moderation;
 mod role;
 mod sdk;
+mod silent;
 mod sockets;
 mod stage;
 mod storm;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use prost::Message;
 
 use super::codes::Close;
@@ -19,15 +19,10 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The commands of one message, several of them one after the other.
-    ///
-    /// # Errors
-    /// The message is no list of commands.
-    pub fn commands(self, message: &[u8]) -> Result<Vec<Command>, Close> {
-        match self {
-            Self::Json => json_commands(message),
-            Self::Protobuf => protobuf_commands(message),
-        }
+    /// The commands of one message, several of them one after the other: each is read when the one
+    /// before was dealt with, since a small message may have thousands.
+    pub fn commands(self, message: &[u8]) -> Commands<'_> {
+        Commands { codec: self, rest: message }
     }
 
     /// A reply as it is written.
@@ -53,25 +48,47 @@ impl Codec {
     }
 }
 
-fn json_commands(message: &[u8]) -> Result<Vec<Command>, Close> {
-    let text = std::str::from_utf8(message).map_err(|_| Close::BadRequest)?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            // a list would be read as the members of a command
-            let command = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten();
-            command.ok_or(Close::BadRequest)
-        })
-        .collect()
+/// The commands of one message.
+pub struct Commands<'a> {
+    codec: Codec,
+    rest: &'a [u8],
 }
 
-fn protobuf_commands(mut message: &[u8]) -> Result<Vec<Command>, Close> {
-    let mut commands = Vec::new();
-    while message.has_remaining() {
-        let command = Command::decode_length_delimited(&mut message);
-        commands.push(command.map_err(|_| Close::BadRequest)?);
+impl<'a> Commands<'a> {
+    /// The next line that has something.
+    fn line(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = self.rest.iter().position(|byte| *byte == b'\n');
+            let (line, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+            self.rest = rest.split_first().map_or(&[], |(_, rest)| rest);
+            let line = line.trim_ascii();
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+        None
     }
-    Ok(commands)
+}
+
+impl Iterator for Commands<'_> {
+    type Item = Result<Command, Close>;
+
+    /// The next command; an error where what follows is none, and then the end.
+    fn next(&mut self) -> Option<Self::Item> {
+        let command = match self.codec {
+            Codec::Json => {
+                let line = self.line()?;
+                // a list would be read as the members of a command
+                line.starts_with(b"{").then(|| serde_json::from_slice(line).ok()).flatten()
+            }
+            Codec::Protobuf if self.rest.is_empty() => return None,
+            Codec::Protobuf => Command::decode_length_delimited(&mut self.rest).ok(),
+        };
+        if command.is_none() {
+            self.rest = &[];
+        }
+        Some(command.ok_or(Close::BadRequest))
+    }
 }
 
 /// What many receive: encoded once per codec, and shared.
@@ -185,21 +202,28 @@ mod tests {
         ];
         let protobuf: Vec<u8> =
             commands.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
-        assert_eq!(Codec::Protobuf.commands(&protobuf), Ok(commands.to_vec()));
+        let read =
+            |codec: Codec, message: &[u8]| codec.commands(message).collect::<Result<Vec<_>, _>>();
+        assert_eq!(read(Codec::Protobuf, &protobuf), Ok(commands.to_vec()));
         let json = r#"{"id":1,"connect":{"token":"t","name":"js","data":null}}
             {"id":2,"rpc":{"method":"like","data":{"a":1}}}
             {}"#;
-        assert_eq!(Codec::Json.commands(json.as_bytes()), Ok(commands.to_vec()));
+        assert_eq!(read(Codec::Json, json.as_bytes()), Ok(commands.to_vec()));
     }
 
     #[test]
     fn what_is_no_command_is_a_bad_request() {
-        for bad in ["no JSON", "[]", "{", "\"x\"", "{\"id\":-1}", "\u{0}"] {
-            assert_eq!(Codec::Json.commands(bad.as_bytes()), Err(Close::BadRequest), "{bad}");
+        let read = |codec: Codec, message: &[u8]| codec.commands(message).collect::<Vec<_>>();
+        let bad_request = [Err(Close::BadRequest)];
+        for bad in ["no JSON", "[]", "{", "\"x\"", "{\"id\":-1}", "\u{0}", "x\n{}"] {
+            assert_eq!(read(Codec::Json, bad.as_bytes()), bad_request, "{bad}");
         }
         for bad in [&[5, 8, 1][..], &[1, 255], &[2, 34, 9], &[255; 11]] {
-            assert_eq!(Codec::Protobuf.commands(bad), Err(Close::BadRequest), "{bad:?}");
+            assert_eq!(read(Codec::Protobuf, bad), bad_request, "{bad:?}");
         }
-        assert_eq!(Codec::Json.commands(b"\xff"), Err(Close::BadRequest));
+        assert_eq!(read(Codec::Json, b"\xff"), bad_request);
+        let then_bad = [Ok(Command::default()), Err(Close::BadRequest)];
+        assert_eq!(read(Codec::Json, b" {} \r\n\n{"), then_bad);
+        assert_eq!(read(Codec::Protobuf, &[0, 9]), then_bad);
     }
 }

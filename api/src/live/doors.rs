@@ -91,7 +91,7 @@ impl Doors {
     /// The address that a request comes from, where limits apply to it.
     pub fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
         let ConnectInfo(peer) = extensions.get::<ConnectInfo<std::net::SocketAddr>>()?;
-        self.proxies.client(peer.ip(), headers)
+        self.proxies.client(peer.ip(), headers).map(subscriber)
     }
 
     /// Nobody is let in any more.
@@ -136,6 +136,17 @@ impl Doors {
     }
 }
 
+/// Whoever has an address of IPv6 has 2^64 of them, which count as one.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() & (u128::MAX << u64::BITS);
+            IpAddr::V6(std::net::Ipv6Addr::from_bits(network))
+        }
+        IpAddr::V4(_) => address,
+    }
+}
+
 fn quota(per_second: NonZeroU32) -> Quota {
     Quota::per_second(per_second).allow_burst(per_second.saturating_mul(CONNECTS_BURST_SECONDS))
 }
@@ -154,6 +165,14 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let of = |text: &str| subscriber(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_ne!(of("203.0.113.1"), of("203.0.113.2"));
+    }
 
     const ONE: NonZeroU32 = NonZeroU32::MIN;
     const MANY: NonZeroU32 = NonZeroU32::new(1_000).unwrap();

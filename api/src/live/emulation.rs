@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::fingerprint::PseudonymKey;
 use domain::ports::{FeedBus, PortError};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -19,9 +20,13 @@ const LISTEN_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 type Lines = HashMap<String, mpsc::Sender<Bytes>>;
 
+/// What parts a node's name from its seal.
+const SEALED: char = '.';
+
 /// The emulated connections of this node, and the way to those of others.
 pub struct Emulation {
     bus: Arc<dyn FeedBus>,
+    seals: PseudonymKey,
     node: String,
     lines: Mutex<Lines>,
 }
@@ -33,13 +38,20 @@ fn node_channel(node: &str) -> String {
 
 impl Emulation {
     /// No connections yet.
-    pub fn new(bus: Arc<dyn FeedBus>, node: String) -> Self {
-        Self { bus, node, lines: Mutex::default() }
+    pub fn new(bus: Arc<dyn FeedBus>, node: String, seals: PseudonymKey) -> Self {
+        Self { bus, seals, node, lines: Mutex::default() }
     }
 
-    /// The node's name.
-    pub fn node(&self) -> &str {
-        &self.node
+    /// The node's name as clients are told it: with a seal, or they could make up nodes without
+    /// end, for each of which the bus would keep something.
+    pub fn sealed_node(&self) -> String {
+        format!("{}{SEALED}{}", self.node, self.seals.seal_of_node(&self.node))
+    }
+
+    /// The name of a node of ours.
+    fn opened<'a>(&self, sealed: &'a str) -> Option<&'a str> {
+        let (node, seal) = sealed.rsplit_once(SEALED)?;
+        (self.seals.seal_of_node(node) == seal).then_some(node)
     }
 
     /// Begins a connection; what is handed to it comes out of the line.
@@ -49,8 +61,8 @@ impl Emulation {
         Line { emulation: self.clone(), session, messages }
     }
 
-    /// Hands commands to a connection, wherever it is held. That they arrive is not known: a client
-    /// whose command is not answered asks again.
+    /// Hands commands to a connection, wherever it is held; `false` where there is no such node. That
+    /// they arrive is not known: a client whose command is not answered asks again.
     ///
     /// # Errors
     /// The bus cannot be reached.
@@ -59,14 +71,15 @@ impl Emulation {
         node: &str,
         session: &str,
         message: Bytes,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
+        let Some(node) = self.opened(node) else { return Ok(false) };
         if node == self.node {
             self.deliver(session, message);
-            return Ok(());
+            return Ok(true);
         }
         let wrapped = json!({"session": session, "data": hex::encode(&message)});
         self.bus.append(&node_channel(node), &wrapped).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// A connection that takes nothing in loses what is too much, as it would on a full line.

@@ -154,7 +154,8 @@ async fn emulation(
         return Problem::new(Code::BodyTooLarge).into_response();
     }
     match live.emulation.hand_over(&node, &session, data).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => Problem::not_found("node").into_response(),
         Err(error) => Problem::from(error).into_response(),
     }
 }

@@ -160,6 +160,10 @@ impl Hub {
                     times.report_at = Instant::now() + self.limits.report_every;
                     self.report(room, room.crowd.audience()).await?;
                 }
+                () = tokio::time::sleep_until(times.compare_at) => {
+                    times.compare_at = Instant::now() + self.limits.compare_every;
+                    self.compare(room, &mut times.tops).await?;
+                }
                 () = tokio::time::sleep_until(times.look_at) => {
                     if self.close_if_empty(room) {
                         return self.report(room, Audience::default()).await;
@@ -212,6 +216,27 @@ impl Hub {
         room.totals.liked(room.count(LIKE_COUNT));
         if let Some(totals) = room.totals.unkept() {
             self.tasks.spawn(keep(self.book.clone(), room.clone(), totals));
+        }
+        Ok(())
+    }
+
+    /// Compares how far the room is with how far the bus was the last time: what it was not handed
+    /// meanwhile, it never will be.
+    async fn compare(&self, room: &Room, tops: &mut Tops) -> Result<(), PortError> {
+        let here = [room.position(), room.chat.position()];
+        for (here, before) in here.iter().zip(&tops.0) {
+            let is_behind = here.epoch == before.epoch && here.offset < before.offset;
+            if is_behind {
+                return Err(PortError::unavailable("the feed", "a room missed a message"));
+            }
+        }
+        for ((channel, here), top) in
+            [room.channel(), room.chat.channel()].into_iter().zip(here).zip(&mut tops.0)
+        {
+            *top = self.bus.history(channel, None).await?.top;
+            if top.epoch != here.epoch {
+                return Err(PortError::unavailable("the feed", "a channel began again"));
+            }
         }
         Ok(())
     }
@@ -287,8 +312,14 @@ struct Times {
     likes_at: Option<Instant>,
     banned_at: Option<Instant>,
     report_at: Instant,
+    compare_at: Instant,
     look_at: Instant,
+    tops: Tops,
 }
+
+/// How far the bus was with the state and the chat of a room.
+#[derive(Default)]
+struct Tops([FeedPosition; 2]);
 
 impl Times {
     fn new(limits: LiveLimits) -> Self {
@@ -300,7 +331,9 @@ impl Times {
             likes_at: None,
             banned_at: None,
             report_at: now,
+            compare_at: now + limits.compare_every,
             look_at: now + limits.room_linger,
+            tops: Tops::default(),
         }
     }
 

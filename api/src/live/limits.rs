@@ -19,6 +19,8 @@ pub const INBOUND_BYTES_MAX: usize = 16 * 1_024;
 pub const CHANNELS_MAX: usize = 16;
 /// Commands of one connection per second; as many may come at once.
 pub const COMMANDS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Commands that `history` counts as besides itself.
+pub const HISTORY_WEIGHS: NonZeroU32 = NonZeroU32::new(3).unwrap();
 /// Pings and pongs of WebSocket itself of one connection per second.
 pub const CONTROL_FRAMES_PER_SECOND: u32 = 50;
 /// Errors of one connection before it is closed.
@@ -111,6 +113,9 @@ pub struct LiveLimits {
     pub ban_grace: Duration,
     /// How often a node says who watches a room.
     pub report_every: Duration,
+    /// How often a room is compared with the bus: a message that nobody was handed is found out by
+    /// the next time.
+    pub compare_every: Duration,
     /// How long a room is kept that nobody watches.
     pub room_linger: Duration,
     /// How long a connection outlives its token, so that a refresh may come.
@@ -136,6 +141,7 @@ impl Default for LiveLimits {
             like_window: Duration::from_millis(200),
             ban_grace: Duration::from_millis(250),
             report_every: Duration::from_secs(2),
+            compare_every: Duration::from_secs(5),
             room_linger: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
             close_within: Duration::from_secs(1),

@@ -157,7 +157,8 @@ impl LiveState {
         );
         let (keeper, work) = Keeper::new(parts.chat_log, parts.clock.clone(), parts.chat_kept);
         rooms.spawn(work.run(rooms_end.clone()));
-        let emulation = Arc::new(Emulation::new(parts.bus.clone(), parts.node));
+        let emulation =
+            Arc::new(Emulation::new(parts.bus.clone(), parts.node, parts.pseudonyms.clone()));
         rooms.spawn(emulation.clone().listen(rooms_end.clone()));
         let streams =
             Streams { bus: parts.bus, orders: parts.orders, pseudonyms: parts.pseudonyms };
@@ -183,9 +184,9 @@ impl LiveState {
         })
     }
 
-    /// The node's name.
-    fn node(&self) -> &str {
-        self.emulation.node()
+    /// The node's name as clients are told it.
+    fn sealed_node(&self) -> String {
+        self.emulation.sealed_node()
     }
 
     /// Over how long the connections are closed.

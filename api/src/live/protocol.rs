@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn commands_may_carry_more_than_is_known() {
         let text = r#"{"id":1,"connect":{"token":"t","name":"js","data":{"broadcast":"6f6e6169-722e-4000-8000-6c6976652d31"},"subs":{"user#ana":{"recover":true}}}}"#;
-        let command = Codec::Json.commands(text.as_bytes()).unwrap().remove(0);
+        let command = Codec::Json.commands(text.as_bytes()).next().unwrap().unwrap();
         let connect = command.connect.unwrap();
         assert!(connect.broadcast().unwrap().is_some());
         let connect_with =

@@ -10,7 +10,7 @@ use super::LiveState;
 use super::channels::Kind;
 use super::codes::{Close, Refusal};
 use super::feed::Feed;
-use super::limits::{COMMANDS_PER_SECOND, ERRORS_MAX};
+use super::limits::{COMMANDS_PER_SECOND, ERRORS_MAX, HISTORY_WEIGHS};
 use super::outbox::{Outbox, Watched};
 use super::personal::{Stream, wire_name};
 use super::protocol::refuse;
@@ -83,7 +83,8 @@ impl Session {
     /// # Errors
     /// The connection is to be closed.
     pub async fn message(&mut self, message: &[u8]) -> Result<(), Close> {
-        for command in self.outbox.codec().commands(message)? {
+        for command in self.outbox.codec().commands(message) {
+            let command = command?;
             if command == Command::default() {
                 self.pulse.ponged();
                 if self.commands.check().is_err() {
@@ -119,6 +120,10 @@ impl Session {
         } else if command.ping.is_some() {
             Ok(Reply { ping: Some(Nothing {}), ..Reply::default() })
         } else if let Some(history) = command.history {
+            // the answer may be a hundred times the question
+            if !matches!(self.commands.check_n(HISTORY_WEIGHS), Ok(Ok(()))) {
+                return self.refuse(id, Refusal::TooManyRequests);
+            }
             self.history(&claims, history).await
         } else if let Some(stats) = &command.presence_stats {
             self.presence_stats(&claims, &stats.channel)
@@ -173,7 +178,7 @@ impl Session {
             ping: u32::try_from(self.live.limits.ping_every.as_secs()).unwrap_or(u32::MAX),
             pong: true,
             subs,
-            node: self.emulated.as_ref().map_or_else(String::new, |_| self.live.node().to_owned()),
+            node: self.emulated.as_ref().map_or_else(String::new, |_| self.live.sealed_node()),
             session: self.emulated.clone().unwrap_or_default(),
         };
         self.pulse.set_expiry(claims.expires_at);

@@ -57,6 +57,7 @@ struct Channel {
     subscribers: Vec<Sender<FeedMessage>>,
     crowd: Option<Box<Crowd>>,
     sum: Option<FeedMessage>,
+    is_mute: bool,
     touched: Timestamp,
     summed: Timestamp,
 }
@@ -72,6 +73,7 @@ impl Channel {
             subscribers: Vec::new(),
             crowd: None,
             sum: None,
+            is_mute: false,
             touched: now,
             summed: now,
         }
@@ -126,7 +128,9 @@ impl Channel {
 
     /// Hands a message to every subscriber; one whose queue is full is let go and sees its end.
     fn fan_out(&mut self, message: &FeedMessage) {
-        self.subscribers.retain(|subscriber| subscriber.try_send(message.clone()));
+        if !self.is_mute {
+            self.subscribers.retain(|subscriber| subscriber.try_send(message.clone()));
+        }
     }
 
     fn is_forgotten(&self, now: Timestamp, limits: &FeedLimits) -> bool {
@@ -178,6 +182,14 @@ impl MemoryFeedBus {
     /// starts again under a new epoch.
     pub fn lose(&self) {
         *self.channels.lock() = Channels::default();
+    }
+
+    /// Tells subscribers nothing of what comes, or tells them again, as a server that loses what it
+    /// publishes.
+    pub fn mute(&self, is_mute: bool) {
+        for channel in self.channels.lock().by_name.values_mut() {
+            channel.is_mute = is_mute;
+        }
     }
 
     /// Lets every subscription fall off, as a lost connection does; what is stored stays.

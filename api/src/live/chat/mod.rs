@@ -259,6 +259,11 @@ impl Chat {
         History { top: state.position.clone(), messages: Some(messages) }
     }
 
+    /// How far it is.
+    pub fn position(&self) -> FeedPosition {
+        self.state.lock().position.clone()
+    }
+
     /// The place before the first message that is kept.
     pub fn begins_after(&self) -> u64 {
         let state = self.state.lock();

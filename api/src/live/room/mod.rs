@@ -264,6 +264,13 @@ impl Room {
         state.is_closed
     }
 
+    /// How far it is, with what waits to be flushed.
+    pub fn position(&self) -> FeedPosition {
+        let state = self.state.lock();
+        let newest = state.pending.as_ref().map_or(state.position.offset, |(newest, _)| *newest);
+        FeedPosition { epoch: state.position.epoch.clone(), offset: newest }
+    }
+
     /// A count of the state; 0 where it was never told.
     pub fn count(&self, member: &str) -> u64 {
         self.state.lock().document.get(member).and_then(Value::as_u64).unwrap_or(0)
