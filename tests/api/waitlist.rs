@@ -77,9 +77,8 @@ async fn a_line_is_served_in_order_and_paying_accepts() {
     let offer = until(&server, &spotlight, "bob", "offered").await;
     assert!(offer["offer_expires_at"].is_string() && offer["place"].is_null());
     assert_eq!(place(&server, &spotlight, "cat").await["place"], 1);
-    let read = server
-        .get(&format!("/v1/orders/{}", offer["order_id"].as_str().expect("an id")), &viewer("bob"));
-    let read = read.await.expect(200).body;
+    let path_of_offer = format!("/v1/orders/{}", offer["order_id"].as_str().expect("an id"));
+    let read = server.get(&path_of_offer, &viewer("bob")).await.expect(200).body;
     assert_eq!((&read["status"], &read["payment"]["status"]), (&json!("reserved"), &json!("none")));
     server.order(&viewer("eve"), "k", &order_of(&spotlight, 1)).await.problem(409, "sold_out");
     // bob declines by leaving, cat pays
