@@ -27,9 +27,15 @@ pub const RELAY_AFTER_PUBLISH: &str = "relay.after_publish";
 pub const PROCESS_AFTER_CALL: &str = "process.after_call";
 /// After a pending entry was claimed and before its command is appended again.
 pub const PROCESS_AFTER_CLAIM: &str = "process.after_claim";
+/// After the sequence of a parked command goes on and before the command is appended again.
+pub const PROCESS_BEFORE_RETRY: &str = "process.before_retry";
+/// After a parked command was appended again and before it is settled.
+pub const PROCESS_AFTER_RETRY: &str = "process.after_retry";
+/// Before a provider is called (windows 24 to 26).
+pub const PROCESS_BEFORE_CALL: &str = "process.before_call";
 
 /// Every fail point.
-pub const POINTS: [&str; 7] = [
+pub const POINTS: [&str; 10] = [
     INTAKE_AFTER_TAKE,
     INTAKE_AFTER_PRODUCE,
     WRITER_BEFORE_COMMIT,
@@ -37,6 +43,9 @@ pub const POINTS: [&str; 7] = [
     RELAY_AFTER_PUBLISH,
     PROCESS_AFTER_CALL,
     PROCESS_AFTER_CLAIM,
+    PROCESS_BEFORE_RETRY,
+    PROCESS_AFTER_RETRY,
+    PROCESS_BEFORE_CALL,
 ];
 
 /// What happens at a fail point.
@@ -57,7 +66,8 @@ pub struct UnknownFault(pub String);
 
 #[derive(Debug)]
 struct Table {
-    armed: Mutex<BTreeMap<&'static str, Action>>,
+    /// Each with how often it is passed before.
+    armed: Mutex<BTreeMap<&'static str, (u32, Action)>>,
     reached: watch::Sender<BTreeMap<&'static str, u64>>,
 }
 
@@ -113,9 +123,27 @@ impl Faults {
 
     /// Sets a fail point.
     pub fn arm(&self, point: &'static str, action: Action) {
+        self.arm_after(point, 0, action);
+    }
+
+    /// Sets a fail point that is passed so many times before.
+    pub fn arm_after(&self, point: &'static str, passes: u32, action: Action) {
         if let Some(table) = &self.table {
-            table.armed.lock().insert(point, action);
+            table.armed.lock().insert(point, (passes, action));
         }
+    }
+
+    /// Takes a fail point away.
+    pub fn disarm(&self, point: &'static str) {
+        if let Some(table) = &self.table {
+            table.armed.lock().remove(point);
+        }
+    }
+
+    /// How often somebody came to the point while it was set.
+    pub fn count(&self, point: &'static str) -> u64 {
+        let table = self.table.as_ref();
+        table.map_or(0, |table| table.reached.borrow().get(point).copied().unwrap_or(0))
     }
 
     /// Returns once somebody came to the point while it was set.
@@ -146,11 +174,16 @@ impl Faults {
 impl Table {
     fn take(&self, point: &'static str) -> Option<Action> {
         let mut armed = self.armed.lock();
-        let action = armed.get(point).copied();
-        if action == Some(Action::Error) {
+        let (passes, action) = armed.get_mut(point)?;
+        if let Some(left) = passes.checked_sub(1) {
+            *passes = left;
+            return None;
+        }
+        let action = *action;
+        if action == Action::Error {
             armed.remove(point);
         }
-        action
+        Some(action)
     }
 }
 
@@ -175,5 +208,20 @@ mod tests {
         assert!(faults.at(WRITER_BEFORE_COMMIT).await.is_err());
         assert!(faults.at(WRITER_BEFORE_COMMIT).await.is_ok());
         assert!(Faults::none().at(WRITER_BEFORE_COMMIT).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_point_is_passed_as_often_as_was_said() {
+        let faults = Faults::settable();
+        faults.arm_after(PROCESS_BEFORE_CALL, 2, Action::Error);
+        for _ in 0..2 {
+            assert!(faults.at(PROCESS_BEFORE_CALL).await.is_ok());
+        }
+        assert_eq!(faults.count(PROCESS_BEFORE_CALL), 0);
+        assert!(faults.at(PROCESS_BEFORE_CALL).await.is_err());
+        assert_eq!(faults.count(PROCESS_BEFORE_CALL), 1);
+        faults.arm(PROCESS_BEFORE_CALL, Action::Error);
+        faults.disarm(PROCESS_BEFORE_CALL);
+        assert!(faults.at(PROCESS_BEFORE_CALL).await.is_ok());
     }
 }

@@ -34,6 +34,9 @@ macro_rules! personal_of {
                 | SpotlightEvent::OfferWithdrawn { personal, .. }
                 | SpotlightEvent::SpotlightClosed { personal, .. },
             ) => Some(personal),
+            Event::Spotlight(SpotlightEvent::WaitlistJoined { wait, .. }) => {
+                Some(&$($mutable)? wait.personal)
+            }
             Event::Order(_) | Event::Broadcast(_) | Event::Spotlight(_) | Event::Reservation(_) => {
                 None
             }

@@ -76,6 +76,11 @@ async fn an_order_survives_the_network() {
 }
 
 #[tokio::test]
+async fn a_network_without_websocket_is_enough() {
+    play("fallback").await;
+}
+
+#[tokio::test]
 async fn people_talk_like_and_are_counted() {
     play("chat").await;
 }

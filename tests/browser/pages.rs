@@ -100,7 +100,7 @@ async fn the_policy_and_the_page_follow_the_settings() {
     let policy = header(&page, "content-security-policy");
     for part in [
         "frame-ancestors 'self' https://shop.example https://app.example",
-        "connect-src 'self' wss://live.example",
+        "connect-src 'self' wss://live.example https://live.example",
         "media-src 'self' blob: https://cdn.example",
     ] {
         assert!(policy.split("; ").any(|known| known == part), "{policy}");

@@ -16,6 +16,10 @@ export const PHONE = { width: 360, height: 740 };
 class Network {
   #sockets = new Set();
   #isCut = false;
+  #refused = null;
+
+  // Requests that it lets through to nobody, counted.
+  refused = 0;
 
   static async between(url) {
     const network = new Network();
@@ -32,6 +36,12 @@ class Network {
       far.destroy();
       return;
     }
+    near.on('data', (bytes) => {
+      if (this.#refused === null || !this.#refused.test(bytes.toString('latin1'))) return;
+      this.refused += 1;
+      near.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      far.destroy();
+    });
     for (const [one, other] of [[near, far], [far, near]]) {
       this.#sockets.add(one);
       one.on('error', () => {}).on('close', () => {
@@ -45,6 +55,11 @@ class Network {
   cut() {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  // As a proxy of a hotel does: requests like this are answered by itself.
+  refuse(pattern) {
+    this.#refused = pattern;
   }
 
   heal() {

@@ -38,6 +38,7 @@ on_every_bus!(
     counts_are_added_up_and_patched_in,
     an_audience_is_the_sum_of_the_nodes_that_still_say_so,
     viewers_are_counted_once_and_their_most_is_known,
+    a_sum_stands_beside_its_stream_and_dies_with_it,
 );
 
 async fn bus(kind: Kind) -> Harness {
@@ -386,4 +387,34 @@ async fn viewers_are_counted_once_and_their_most_is_known(kind: Kind) {
     assert_eq!(says("two", 2, &many).await.2, distinct, "nobody is counted twice");
     harness.lose(&live).await;
     assert_eq!(says("two", 2, &many[..3]).await, (2, 2, 3), "a lost channel counts from nothing");
+}
+
+async fn a_sum_stands_beside_its_stream_and_dies_with_it(kind: Kind) {
+    let harness = bus(kind).await;
+    let own = channel("user#acme/");
+    assert_eq!(harness.bus.sum(&own).await.unwrap(), None);
+    let first = harness.bus.append(&own, &json!({"n": 1})).await.unwrap();
+    let second = harness.bus.append(&own, &json!({"n": 2})).await.unwrap();
+    let known = async || {
+        let sum = harness.bus.sum(&own).await.unwrap();
+        sum.map(|sum| (sum.position, (*sum.data).clone()))
+    };
+    harness.bus.sum_up(&own, &second, &json!(["two"])).await.unwrap();
+    assert_eq!(known().await, Some((second.clone(), json!(["two"]))));
+    harness.bus.sum_up(&own, &first, &json!(["one"])).await.unwrap();
+    let ahead = FeedPosition { offset: 3, ..second.clone() };
+    harness.bus.sum_up(&own, &ahead, &json!(["three"])).await.unwrap();
+    let elsewhere = FeedPosition { epoch: "x".to_owned(), offset: 2 };
+    harness.bus.sum_up(&own, &elsewhere, &json!(["x"])).await.unwrap();
+    assert_eq!(known().await, Some((second.clone(), json!(["two"]))), "the past, or nothing");
+    harness.bus.sum_up(&own, &second, &json!([])).await.unwrap();
+    assert_eq!(known().await, Some((second.clone(), json!([]))), "the same place again");
+    let history = harness.bus.history(&own, Some(&first)).await.unwrap();
+    assert_eq!(
+        (history.top, history.messages.unwrap().len()),
+        (second, 1),
+        "the stream is as it was"
+    );
+    harness.lose(&own).await;
+    assert_eq!(known().await, None);
 }

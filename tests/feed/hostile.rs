@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use api::live::{CONTROL_FRAMES_PER_SECOND, INBOUND_BYTES_MAX, LiveLimits, PATH};
+use api::live::{CONTROL_FRAMES_PER_SECOND, INBOUND_BYTES_MAX, LiveLimits, PATH, STREAM_BYTES_MAX};
 use domain::envelope::Position;
 use domain::ids::BroadcastId;
 use domain::ports::FeedBus;
+use projections::viewer_feed::STREAM_MESSAGES_MAX;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -226,6 +227,79 @@ async fn whoever_reads_nothing_holds_little_and_delays_nobody() {
     }
     let sent = usize::try_from(PATCHES).unwrap() * filling().len();
     assert!(held < HELD_MAX && sent > 4 * HELD_MAX, "{held} of {sent}");
+}
+
+/// A stream drops nothing: past its bound the connection ends, and a new one has what was missed.
+#[tokio::test]
+async fn whoever_leaves_its_own_stream_lying_is_closed_and_misses_nothing() {
+    let limits = LiveLimits { close_within: Duration::from_mins(1), ..LiveLimits::default() };
+    let stage = Stage::start(limits).await;
+    let mut deaf = Raw::open(&stage).await;
+    let hello = json!({"id": 1, "connect": {"token": token("acme", "ana", 600)}}).to_string();
+    deaf.send(&frame(TEXT, hello.as_bytes())).await;
+    soon(deaf.frame()).await;
+    let own = json!({"id": 2, "subscribe": {"channel": "user#ana"}}).to_string();
+    deaf.send(&frame(TEXT, own.as_bytes())).await;
+    let (_, begun) = soon(deaf.frame()).await;
+    let begun: Value = serde_json::from_slice(&begun).unwrap();
+    told_at_once(&stage, STREAM_MESSAGES_MAX, 8_000).await;
+    // on one thread: after so many turns everything was handed on, whatever the clock says
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    let mut last = 0;
+    let code = loop {
+        let (first, payload) = soon(deaf.frame()).await;
+        if first == 0x88 {
+            break u16::from_be_bytes([payload[0], payload[1]]);
+        }
+        for line in text(&payload).lines() {
+            last += 1;
+            assert_eq!(offset_of(&serde_json::from_str(line).unwrap()), last, "without a gap");
+        }
+    };
+    let seen = last;
+    assert_eq!(code, 3008);
+    assert!(seen < u64::try_from(STREAM_MESSAGES_MAX).unwrap(), "it took everything");
+    let mut again = Client::open(&stage).await;
+    again.connect(&token("acme", "ana", 600), Value::Null).await;
+    let epoch = &begun["subscribe"]["epoch"];
+    let after = json!({"channel": "user#ana", "recover": true, "epoch": epoch, "offset": seen});
+    let reply = again.ask(json!({"id": 2, "subscribe": after})).await;
+    assert_eq!(reply["subscribe"]["recovered"], true);
+    for missed in reply["subscribe"]["publications"].as_array().unwrap() {
+        last += 1;
+        assert_eq!(missed["offset"], last);
+    }
+    assert_eq!(last, u64::try_from(STREAM_MESSAGES_MAX).unwrap());
+}
+
+/// More than the bound at once is nothing to whoever reads.
+#[tokio::test]
+async fn a_burst_larger_than_the_bound_ends_nobody_who_reads() {
+    const MESSAGES: usize = 40;
+    const BYTES: usize = 2_500;
+    const _: () = assert!(MESSAGES * BYTES > STREAM_BYTES_MAX);
+    let stage = Stage::start(LiveLimits::default()).await;
+    let mut ana = Client::open(&stage).await;
+    ana.connect(&token("acme", "ana", 600), Value::Null).await;
+    ana.ask(json!({"id": 2, "subscribe": {"channel": "user#ana"}})).await;
+    told_at_once(&stage, MESSAGES, BYTES).await;
+    for number in 1..=MESSAGES {
+        assert_eq!(offset_of(&ana.frame().await), u64::try_from(number).unwrap());
+    }
+}
+
+async fn told_at_once(stage: &Stage, messages: usize, bytes: usize) {
+    for number in 1..=messages {
+        let message = json!({"type": "order", "filling": "x".repeat(bytes)});
+        let version = Position(u64::try_from(number).unwrap());
+        stage.bus.push("user#acme/ana", key(1), version, &message).await.unwrap();
+    }
+}
+
+fn offset_of(frame: &Value) -> u64 {
+    frame["push"]["pub"]["offset"].as_u64().unwrap_or_else(|| panic!("{frame}"))
 }
 
 fn text(payload: &[u8]) -> &str {

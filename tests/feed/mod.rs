@@ -17,4 +17,5 @@ mod role;
 mod sdk;
 mod sockets;
 mod stage;
+mod storm;
 mod totals;

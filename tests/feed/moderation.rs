@@ -237,7 +237,7 @@ async fn a_shadow_banned_viewer_notices_nothing() {
     }
     let kept = soon(async {
         loop {
-            let page = show.stage.chat_log.page(show.broadcast, None, 100).await.unwrap();
+            let page = show.stage.kept.chat_log.page(show.broadcast, None, 100).await.unwrap();
             if let Some(kept) = page.items.into_iter().find(|said| said.message == hidden) {
                 return kept;
             }

@@ -13,7 +13,7 @@ use domain::actor::Role;
 use domain::envelope::Position;
 use domain::fingerprint::PseudonymKey;
 use domain::ids::{SellerId, ViewerId};
-use domain::ports::{Clock, FeedBus, Ids};
+use domain::ports::{Clock, FeedBus, Ids, OrderBook, RoomBook, SalesBoard};
 use parking_lot::Mutex;
 use projections::chat_log::MemoryChatLog;
 use projections::order_book::MemoryOrderBook;
@@ -82,14 +82,31 @@ pub fn token(seller: &str, subject: &str, seconds: i64) -> String {
     format!("{seller}|{subject}|{}", until.timestamp())
 }
 
+/// The read models, and what is kept beside them.
+#[derive(Clone)]
+pub struct Kept {
+    pub board: Arc<dyn SalesBoard>,
+    pub orders: Arc<dyn OrderBook>,
+    pub rooms: Arc<dyn RoomBook>,
+    pub chat_log: Arc<MemoryChatLog>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            board: Arc::new(MemorySalesBoard::default()),
+            orders: Arc::new(MemoryOrderBook::default()),
+            rooms: Arc::new(MemoryRoomBook::default()),
+            chat_log: Arc::default(),
+        }
+    }
+}
+
 /// A node with everything it needs.
 pub struct Stage {
     pub log: Log,
     pub bus: Arc<MemoryFeedBus>,
-    pub board: Arc<MemorySalesBoard>,
-    pub orders: Arc<MemoryOrderBook>,
-    pub chat_log: Arc<MemoryChatLog>,
-    pub rooms: Arc<MemoryRoomBook>,
+    pub kept: Kept,
     pub live: Arc<LiveState>,
     limits: LiveLimits,
     feed: tokio::sync::Mutex<(ViewerFeed, Position)>,
@@ -99,20 +116,21 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start(limits: LiveLimits) -> Self {
+        Self::on(Kept::default(), limits).await
+    }
+
+    /// On these read models.
+    pub async fn on(kept: Kept, limits: LiveLimits) -> Self {
         let clock = Arc::new(WallClock);
         let bus = Arc::new(MemoryFeedBus::new(clock.clone(), Arc::new(RandomIds)));
-        let board = Arc::new(MemorySalesBoard::default());
-        let orders = Arc::new(MemoryOrderBook::default());
         let log = Log::new(PseudonymKey::from_secret(b"stage"));
-        let chat_log = Arc::new(MemoryChatLog::default());
-        let rooms = Arc::new(MemoryRoomBook::default());
-        let live = node(&bus, &board, &orders, &log, (&chat_log, &rooms), limits);
+        let live = node(&bus, &log, &kept, limits);
         let shared: Arc<dyn FeedBus> = bus.clone();
         let feed = ViewerFeed::new(Arc::new(log.clone()), shared, clock);
         let mut tasks = JoinSet::new();
         let address = serve(&live, &mut tasks).await;
         let feed = tokio::sync::Mutex::new((feed, Position::START));
-        Self { log, bus, board, orders, chat_log, rooms, live, limits, feed, address, tasks }
+        Self { log, bus, kept, live, limits, feed, address, tasks }
     }
 
     pub fn url(&self) -> String {
@@ -121,11 +139,10 @@ impl Stage {
 
     /// Lets the read models and the feed take in what was appended.
     pub async fn settle(&self) {
-        use domain::ports::{OrderBook, SalesBoard};
         let mut feed = self.feed.lock().await;
         let events = self.log.after(feed.1);
-        self.board.apply(&events).await.unwrap();
-        self.orders.apply(&events).await.unwrap();
+        self.kept.board.apply(&events).await.unwrap();
+        self.kept.orders.apply(&events).await.unwrap();
         feed.0.take(&events).await.unwrap();
         feed.0.check().await.unwrap();
         feed.1 = self.log.head();
@@ -133,8 +150,7 @@ impl Stage {
 
     /// Another node on the same bus; its address.
     pub async fn second_node(&mut self) -> String {
-        let kept = (&self.chat_log, &self.rooms);
-        let live = node(&self.bus, &self.board, &self.orders, &self.log, kept, self.limits);
+        let live = node(&self.bus, &self.log, &self.kept, self.limits);
         url(serve(&live, &mut self.tasks).await)
     }
 
@@ -159,19 +175,12 @@ impl Stage {
     }
 }
 
-fn node(
-    bus: &Arc<MemoryFeedBus>,
-    board: &Arc<MemorySalesBoard>,
-    orders: &Arc<MemoryOrderBook>,
-    log: &Log,
-    (chat_log, rooms): (&Arc<MemoryChatLog>, &Arc<MemoryRoomBook>),
-    limits: LiveLimits,
-) -> Arc<LiveState> {
+fn node(bus: &Arc<MemoryFeedBus>, log: &Log, kept: &Kept, limits: LiveLimits) -> Arc<LiveState> {
     let clock = Arc::new(WallClock);
     LiveState::new(LiveParts {
         bus: bus.clone(),
-        board: board.clone(),
-        orders: orders.clone(),
+        board: kept.board.clone(),
+        orders: kept.orders.clone(),
         verifier: Arc::new(PlainTokens),
         clock: clock.clone(),
         ids: Arc::new(RandomIds),
@@ -179,12 +188,12 @@ fn node(
         allowed_origins: vec![],
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         lookup: OrderLookup {
-            book: orders.clone(),
+            book: kept.orders.clone(),
             accepted: Arc::new(MemoryAcceptedOrders::new(clock)),
             reader: Arc::new(log.clone()),
         },
-        rooms: rooms.clone(),
-        chat_log: chat_log.clone(),
+        rooms: kept.rooms.clone(),
+        chat_log: kept.chat_log.clone(),
         chat_kept: TimeDelta::days(1),
         node: RandomIds.uuid().to_string(),
         limits,

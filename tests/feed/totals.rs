@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::live::LiveLimits;
 use domain::ids::BroadcastId;
-use domain::ports::{RoomBook, RoomTotals};
+use domain::ports::RoomTotals;
 use serde_json::json;
 
 use super::client::Client;
@@ -18,7 +18,7 @@ fn quick() -> LiveLimits {
 async fn until(stage: &Stage, broadcast: BroadcastId, totals: RoomTotals) {
     let came_to = soon(async {
         loop {
-            let kept = stage.rooms.totals(broadcast).await.unwrap();
+            let kept = stage.kept.rooms.totals(broadcast).await.unwrap();
             if kept == totals {
                 return;
             }

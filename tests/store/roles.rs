@@ -86,13 +86,21 @@ pub async fn parked_sequences_and_deadlines(bed: Bed) {
     assert_eq!(due(60, 0).await, []);
     assert_eq!(due(60, 9).await.last(), Some(&commands[0]));
 
+    // a sequence that goes on leaves its command due
+    store.unpark(&commands[0].source).await.expect("goes on");
+    store.unpark(&commands[0].source).await.expect("goes on still");
+    assert_eq!(store.parked_among(&names).await.expect("reads"), ["soon"]);
+    assert_eq!(due(60, 9).await.last(), Some(&commands[0]));
+    store.settle_parked(&commands[0].source).await.expect("settles");
+    assert_eq!(due(60, 9).await.len(), 2);
+
     store.settle_parked(&commands[1].source).await.expect("settles");
     store.settle_parked(&commands[1].source).await.expect("settles again");
     store.settle_parked(&Source { offset: 99, ..source(1, 0) }).await.expect("is no error");
     assert_eq!(due(30, 9).await, [commands[2].clone()]);
-    assert_eq!(store.parked_among(&names).await.expect("reads"), ["late", "soon"]);
+    assert_eq!(store.parked_among(&names).await.expect("reads"), ["soon"]);
     store.settle_parked(&commands[2].source).await.expect("settles");
-    assert_eq!(store.parked_among(&names).await.expect("reads"), ["late"]);
+    assert!(store.parked_among(&names).await.expect("reads").is_empty());
 }
 
 pub async fn what_is_asked_for_a_parked_command_is_due_at_once(bed: Bed) {

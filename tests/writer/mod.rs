@@ -11,6 +11,8 @@ mod ports;
 mod providers;
 mod real;
 mod restarts;
+mod retries;
 mod rig;
+mod sagas;
 mod waitlist;
 mod withdrawals;

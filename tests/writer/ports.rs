@@ -205,6 +205,9 @@ impl EventStore for FaultyStore {
     ) -> Result<Vec<ParkedCommand>, PortError> {
         self.inner.parked_due(now, limit).await
     }
+    async fn unpark(&self, source: &Source) -> Result<(), PortError> {
+        self.inner.unpark(source).await
+    }
     async fn settle_parked(&self, source: &Source) -> Result<(), PortError> {
         self.inner.settle_parked(source).await
     }

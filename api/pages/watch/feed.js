@@ -76,8 +76,10 @@ export class Feed {
   }
 
   #connect({ url, token }, turn) {
-    const client = new Centrifuge(socketAddress(url), {
+    const { transports, emulationEndpoint } = ways(url);
+    const client = new Centrifuge(transports, {
       token,
+      emulationEndpoint,
       data: { broadcast: this.#broadcast },
       minReconnectDelay: RECONNECT_MS_MIN,
       maxReconnectDelay: RECONNECT_MS_MAX,
@@ -131,6 +133,25 @@ export class Feed {
     const isTooMany = code === CODE.connectionLimit;
     this.#handlers.status(isRemoved ? 'removed_from_show' : isTooMany ? 'too_many_windows' : 'disconnected');
   }
+}
+
+// The ways to the server, the best first: some networks let no WebSocket through. Server-sent events are the last
+// because their first commands, the token among them, stand in a query.
+function ways(url) {
+  const socket = socketAddress(url);
+  const beside = (path) => {
+    const address = new URL(path, socket);
+    address.protocol = address.protocol === 'wss:' ? 'https:' : 'http:';
+    return address.href;
+  };
+  return {
+    transports: [
+      { transport: 'websocket', endpoint: socket },
+      { transport: 'http_stream', endpoint: beside('http_stream') },
+      { transport: 'sse', endpoint: beside('sse') },
+    ],
+    emulationEndpoint: beside('../emulation'),
+  };
 }
 
 // Behind a proxy that ends TLS the server may not know that this page was loaded over it.

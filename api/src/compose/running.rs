@@ -166,21 +166,17 @@ impl Running {
         self.roles.failure().await
     }
 
-    /// The two steps: stop accepting and let answers finish, then let the roles finish and drop.
+    /// Step by step: no longer ready; send viewers away, while whoever still comes is told to go
+    /// elsewhere; stop accepting and let answers finish; then let the roles finish and drop.
     pub async fn shut_down(self) -> Stopped {
         self.readiness.drain();
         let drain = self.drain;
-        let http = async {
-            if let Some(http) = self.http {
-                http.shut_down(drain).await;
-            }
-        };
-        let live = async {
-            if let Some(live) = &self.live {
-                live.drain().await;
-            }
-        };
-        tokio::join!(http, live);
+        if let Some(live) = &self.live {
+            live.drain().await;
+        }
+        if let Some(http) = self.http {
+            http.shut_down(drain).await;
+        }
         if let Some(app) = &self.app {
             app.tasks.close();
             let finished = tokio::time::timeout(drain, app.tasks.wait()).await;

@@ -15,9 +15,6 @@ use super::pulse::{Personal, Pulse};
 use super::session::Session;
 use super::times::keep_time;
 
-/// How long saying goodbye may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
-
 /// What comes from the other side.
 pub trait Reader: Send {
     /// The next message, or why the connection is to be closed; `None` where the other side is
@@ -59,7 +56,7 @@ pub async fn run<R: Reader, W: Writer>(
     if let Some(close) = close {
         metrics::closed(close);
         let farewell = Box::pin(writer.close(close));
-        let _ = tokio::time::timeout(CLOSE_WITHIN, farewell).await;
+        let _ = tokio::time::timeout(live.limits.close_within, farewell).await;
     }
     metrics::disconnected();
 }
@@ -105,7 +102,7 @@ async fn follow(pulse: &Pulse, outbox: &Outbox) {
             if stream.server_side {
                 outbox.close(Close::InsufficientState);
             } else {
-                outbox.end_personal(&unsubscribed(stream.name(), UNSUBSCRIBED_INSUFFICIENT));
+                outbox.end_personal(&unsubscribed(&stream.name(), UNSUBSCRIBED_INSUFFICIENT));
             }
         }
     }
@@ -117,7 +114,7 @@ mod tests {
     use super::*;
 
     /// What a connection keeps while nothing happens, beside its buffers.
-    const FUTURE_BYTES_MAX: usize = 3 * 1_024;
+    const FUTURE_BYTES_MAX: usize = 2 * 1_024;
 
     fn size<A, B, C, D, E, F>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()

@@ -23,7 +23,7 @@ struct State {
 pub struct Crowd(Mutex<State>);
 
 /// A number that follows from a pseudonym, the same at every node.
-fn number(viewer: &ViewerRef) -> Option<u64> {
+pub fn number(viewer: &ViewerRef) -> Option<u64> {
     u64::from_str_radix(viewer.as_str().get(..16)?, 16).ok()
 }
 

@@ -48,8 +48,7 @@ impl Hub {
     /// No rooms yet; their tasks join `tasks` and end with `ended`.
     pub fn new(
         bus: Arc<dyn FeedBus>,
-        board: Arc<dyn SalesBoard>,
-        book: Arc<dyn RoomBook>,
+        (board, book): (Arc<dyn SalesBoard>, Arc<dyn RoomBook>),
         clock: Arc<dyn Clock>,
         reader: Arc<dyn EventReader>,
         (limits, node): (LiveLimits, String),

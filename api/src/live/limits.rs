@@ -37,6 +37,9 @@ pub const ROOM_SPOTLIGHTS_MAX: usize = 100;
 pub const OPEN_ORDERS_MAX: usize = 50;
 /// Messages of a personal stream that are looked at for what the order book does not have yet.
 pub const OVERLAY_MESSAGES_MAX: u64 = 50;
+/// Messages of a personal stream after which it is summed up again: before those since the last time
+/// are more than it keeps.
+pub const SUMMED_AGAIN_AFTER: usize = 50;
 /// Characters of a chat message, as a person counts them.
 pub const CHAT_CHARACTERS_MAX: usize = 200;
 /// Bytes of a chat message: a character may have marks without end.
@@ -70,7 +73,7 @@ pub const EMULATED_MESSAGES_MAX: usize = 32;
 /// Bytes of a request that carries commands: JSON inside JSON is longer.
 pub const EMULATION_BODY_BYTES_MAX: usize = 2 * INBOUND_BYTES_MAX + 1_024;
 /// Bytes that a connection reads ahead.
-pub const READ_BUFFER_BYTES: usize = 512;
+pub const READ_BUFFER_BYTES: usize = 128;
 /// Bytes that the kernel takes for one connection; it doubles them for its own use.
 pub const SEND_BUFFER_BYTES: usize = 32 * 1_024;
 /// A socket takes more once so few bytes wait to be sent.
@@ -112,6 +115,8 @@ pub struct LiveLimits {
     pub room_linger: Duration,
     /// How long a connection outlives its token, so that a refresh may come.
     pub expiry_grace: Duration,
+    /// How long saying goodbye may take: what waits before it is written as far as it is read.
+    pub close_within: Duration,
     /// How long closing all connections may take.
     pub drain_within: Duration,
 }
@@ -133,6 +138,7 @@ impl Default for LiveLimits {
             report_every: Duration::from_secs(2),
             room_linger: Duration::from_mins(1),
             expiry_grace: Duration::from_secs(25),
+            close_within: Duration::from_secs(1),
             drain_within: Duration::from_secs(30),
         }
     }

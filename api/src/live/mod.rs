@@ -76,9 +76,9 @@ use crate::ordering::OrderLookup;
 
 /// The path of the socket.
 pub const PATH: &str = "/connection/websocket";
-/// Connections that are closed at once when the node goes away; as many again every
-/// [`DRAIN_SLICE_EVERY`].
-const DRAIN_SLICE: usize = 10_000;
+/// Connections that are closed in [`DRAIN_SLICE_EVERY`] when the node goes away, each at a time of
+/// its own.
+const DRAIN_SLICE: u32 = 10_000;
 /// The time of one slice.
 const DRAIN_SLICE_EVERY: Duration = Duration::from_secs(2);
 
@@ -148,8 +148,7 @@ impl LiveState {
         }
         let hub = Hub::new(
             parts.bus.clone(),
-            parts.board,
-            parts.rooms,
+            (parts.board, parts.rooms),
             parts.clock.clone(),
             parts.lookup.reader.clone(),
             (parts.limits, parts.node.clone()),
@@ -191,8 +190,7 @@ impl LiveState {
 
     /// Over how long the connections are closed.
     fn drain_spread(&self) -> Duration {
-        let slices = u32::try_from(self.connections.len() / DRAIN_SLICE).unwrap_or(u32::MAX);
-        DRAIN_SLICE_EVERY.saturating_mul(slices).min(self.limits.drain_within)
+        drain_spread(self.connections.len()).min(self.limits.drain_within)
     }
 
     /// Closes every connection with 3001, in slices, and refuses new ones with 503; returns when
@@ -216,8 +214,29 @@ impl LiveState {
     }
 }
 
+/// Over how long so many connections are closed: in proportion, so that a few go at once and many
+/// come to other nodes at a rate that those can take.
+fn drain_spread(connections: usize) -> Duration {
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    DRAIN_SLICE_EVERY.saturating_mul(connections) / DRAIN_SLICE
+}
+
 /// The routes of the sockets.
 pub fn router(state: Arc<LiveState>) -> Router {
     let fallback = fallback::routes(state.origins.clone());
     Router::new().route(PATH, any(upgrade::upgrade)).merge(fallback).with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_are_closed_over_a_longer_time() {
+        let slice = usize::try_from(DRAIN_SLICE).unwrap();
+        assert_eq!(drain_spread(0), Duration::ZERO);
+        assert!(drain_spread(1) < Duration::from_millis(1));
+        assert_eq!(drain_spread(slice), DRAIN_SLICE_EVERY);
+        assert_eq!(drain_spread(3 * slice), 3 * DRAIN_SLICE_EVERY);
+    }
 }

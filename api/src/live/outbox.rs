@@ -1,7 +1,7 @@
 //! What waits for one connection, within bounds: replies and streams in order, and for each room
 //! only where the connection stands in it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::ids::{ViewerId, ViewerRef};
@@ -17,8 +17,14 @@ use super::metrics;
 use super::protocol::unsubscribed;
 use super::room::Catch;
 use super::schema::Reply;
+use super::token::Claims;
 use super::unsent::Unsent;
 use super::wire;
+
+/// A ping as it is written on a WebSocket.
+const PING_JSON: &[u8] = b"\x81\x02{}";
+/// A ping as it is written on a WebSocket in Protobuf: a message of no bytes, after its length.
+const PING_PROTOBUF: &[u8] = b"\x82\x01\0";
 
 /// What the connection watches, and what of it it has.
 pub struct Watched {
@@ -58,7 +64,7 @@ pub enum Written {
 /// What waits for one connection.
 pub struct Outbox {
     codec: Codec,
-    viewer: OnceLock<(ViewerId, ViewerRef)>,
+    viewer: OnceLock<(Arc<Claims>, ViewerRef)>,
     waiting: Mutex<Waiting>,
     changed: Notify,
     /// Where it is written to, unless something else carries it.
@@ -106,7 +112,7 @@ impl Outbox {
 
     /// Who is at the other end, once it is known.
     pub fn subject(&self) -> Option<&ViewerId> {
-        self.viewer.get().map(|(subject, _)| subject)
+        self.viewer.get().map(|(claims, _)| &claims.subject)
     }
 
     /// The pseudonym of who is at the other end, once it is known.
@@ -115,8 +121,8 @@ impl Outbox {
     }
 
     /// Says who is at the other end.
-    pub fn set_viewer(&self, subject: ViewerId, viewer: ViewerRef) {
-        let _ = self.viewer.set((subject, viewer));
+    pub fn set_viewer(&self, claims: Arc<Claims>, viewer: ViewerRef) {
+        let _ = self.viewer.set((claims, viewer));
     }
 
     /// How the connection speaks.
@@ -145,6 +151,29 @@ impl Outbox {
         self.add(self.encode(reply), true);
     }
 
+    /// Asks whether the other side is there: at once where nothing waits, without waking anybody.
+    pub fn ping(&self) {
+        let Some(socket) = &self.socket else { return self.reply(&Reply::default()) };
+        let frame = match self.codec {
+            Codec::Json => PING_JSON,
+            Codec::Protobuf => PING_PROTOBUF,
+        };
+        let mut waiting = self.waiting.lock();
+        let is_free =
+            waiting.queue.is_empty() && waiting.unsent.is_empty() && waiting.close.is_none();
+        if !is_free {
+            drop(waiting);
+            return self.add(Bytes::from_static(frame), false);
+        }
+        let written = waiting.unsent.write_all(&mut vec![Bytes::from_static(frame)], socket);
+        let is_done = written.is_ok() && waiting.unsent.is_empty();
+        drop(waiting);
+        metrics::frames(1);
+        if !is_done {
+            self.changed.notify_one();
+        }
+    }
+
     /// Adds a frame as it is.
     pub fn frame(&self, frame: Bytes) {
         self.add(frame, false);
@@ -170,7 +199,12 @@ impl Outbox {
 
     /// Adds a reply, and rooms whose patches follow it.
     pub fn reply_and_watch(&self, reply: &Reply, rooms: impl IntoIterator<Item = Watched>) {
-        self.waiting.lock().rooms.extend(rooms);
+        let mut waiting = self.waiting.lock();
+        let rooms = rooms.into_iter();
+        // two, mostly, and no more ever
+        waiting.rooms.reserve_exact(rooms.size_hint().0);
+        waiting.rooms.extend(rooms);
+        drop(waiting);
         self.reply(reply);
     }
 
@@ -311,7 +345,8 @@ impl Outbox {
 
     /// Takes out everything that waits; a frame of a room is shared with all its receivers.
     fn take(&self, waiting: &mut Waiting, frames: &mut Vec<Bytes>) {
-        frames.append(&mut waiting.queue);
+        // what it has room for is not kept: most connections are told nothing of their own
+        frames.append(&mut std::mem::take(&mut waiting.queue));
         (waiting.reply_bytes, waiting.stream_bytes) = (0, 0);
         waiting.rooms.retain_mut(|watched| match watched.feed.catch_up(watched.next, self) {
             Catch::Nothing => true,
@@ -363,6 +398,13 @@ mod tests {
         outbox.stream(&message(100));
         assert_eq!(outbox.next().await, Err(Close::Slow));
         outbox.overflowed().await;
+    }
+
+    #[test]
+    fn a_ping_is_an_empty_reply() {
+        for (codec, ping) in [(Codec::Json, PING_JSON), (Codec::Protobuf, PING_PROTOBUF)] {
+            assert_eq!(wire::message(codec, &codec.encode(&Reply::default())), ping);
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use domain::views::OrderStatus;
 use projections::viewer_feed::shape::{own_order_json, user_channel};
 use serde_json::{Value, json};
 
-use super::limits::{OPEN_ORDERS_MAX, OVERLAY_MESSAGES_MAX};
+use super::limits::{OPEN_ORDERS_MAX, OVERLAY_MESSAGES_MAX, SUMMED_AGAIN_AFTER};
 use super::metrics;
 use super::outbox::Outbox;
 use super::protocol::{self, publication};
@@ -33,7 +33,6 @@ pub struct Streams {
 pub struct Stream {
     bus: Arc<dyn FeedBus>,
     channel: String,
-    wire_name: String,
     messages: Box<dyn FeedSubscription>,
     last: FeedPosition,
     /// Whether the server made the subscription.
@@ -68,7 +67,11 @@ impl Streams {
         let data = if recovered {
             Bytes::new()
         } else {
-            let orders = self.open_orders(claims, &channel, &history.top).await?;
+            let (orders, is_new) = self.open_orders(claims, &channel, &history.top).await?;
+            // where a stream was just lost, the order book may not have all that was in it
+            if is_new && after.is_none() {
+                self.sum_up(&channel, &history.top, &orders).await;
+            }
             protocol::json(&json!({"orders": orders}))
         };
         let last = history.top;
@@ -82,8 +85,8 @@ impl Streams {
             publications: missed.iter().flatten().map(Publication::from).collect(),
             data,
         };
-        let (bus, wire_name) = (self.bus.clone(), wire_name(claims));
-        Ok((begun, Stream { bus, channel, wire_name, messages, last, server_side }))
+        let bus = self.bus.clone();
+        Ok((begun, Stream { bus, channel, messages, last, server_side }))
     }
 
     /// What the stream keeps.
@@ -98,19 +101,23 @@ impl Streams {
         self.bus.history(&user_channel(&claims.seller, &claims.subject), after).await
     }
 
-    /// The viewer's open orders up to the top of the stream: the order book may lag behind it, so
-    /// the stream's last messages are laid over.
+    /// The viewer's open orders up to the top of the stream, and whether they are worth a new sum:
+    /// from what the stream came to when somebody asked last, so that a crowd that comes again asks
+    /// no database.
     async fn open_orders(
         &self,
         claims: &Claims,
         channel: &str,
         top: &FeedPosition,
-    ) -> Result<Vec<Value>, PortError> {
-        let mut orders: BTreeMap<String, Value> = BTreeMap::new();
+    ) -> Result<(Vec<Value>, bool), PortError> {
         // most of a crowd: it may not order, so nobody is asked
         if claims.anonymous {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
+        if let Some((orders, behind)) = self.summed(channel, top).await? {
+            return Ok((orders, behind >= SUMMED_AGAIN_AFTER));
+        }
+        let mut orders = Orders::default();
         for status in [OrderStatus::Pending, OrderStatus::Reserved] {
             let query = OrderQuery {
                 seller: claims.seller.clone(),
@@ -122,37 +129,90 @@ impl Streams {
                 limit: OPEN_ORDERS_MAX,
             };
             for order in self.orders.orders(&query).await?.items {
-                orders.insert(order.id.to_string(), own_order_json(&order));
+                orders.take(&own_order_json(&order));
             }
         }
-        for order in self.recent(channel, top).await? {
-            let id = text(&order, "id").unwrap_or_default().to_owned();
-            let is_open = matches!(text(&order, "status"), Some("pending" | "reserved"));
-            let is_newer =
-                orders.get(&id).map_or(is_open, |known| version(known) < version(&order));
-            if is_newer {
-                orders.insert(id, order);
-            }
+        // the order book may lag behind the stream, so its last messages are laid over
+        let offset = top.offset.saturating_sub(OVERLAY_MESSAGES_MAX);
+        for message in self.after(channel, top, offset).await?.unwrap_or_default() {
+            orders.hear(&message);
         }
-        Ok(orders.into_values().collect())
+        Ok((orders.open(), true))
     }
 
-    /// The orders of the stream's last messages, the newest state of each.
-    async fn recent(&self, channel: &str, top: &FeedPosition) -> Result<Vec<Value>, PortError> {
-        if top.offset == 0 {
-            return Ok(Vec::new());
+    /// The open orders by the stream alone, and how many messages its last sum is behind; nothing
+    /// where it has none, or does not keep what came since.
+    async fn summed(
+        &self,
+        channel: &str,
+        top: &FeedPosition,
+    ) -> Result<Option<(Vec<Value>, usize)>, PortError> {
+        let Some(sum) = self.bus.sum(channel).await? else { return Ok(None) };
+        if sum.position.epoch != top.epoch || sum.position.offset > top.offset {
+            return Ok(None);
         }
-        let offset = top.offset.saturating_sub(OVERLAY_MESSAGES_MAX);
+        let Some(since) = self.after(channel, top, sum.position.offset).await? else {
+            return Ok(None);
+        };
+        let mut orders = Orders::default();
+        for order in sum.data.as_array().into_iter().flatten() {
+            orders.take(order);
+        }
+        for message in &since {
+            orders.hear(message);
+        }
+        Ok(Some((orders.open(), since.len())))
+    }
+
+    /// It only saves whoever comes next a question.
+    async fn sum_up(&self, channel: &str, top: &FeedPosition, orders: &[Value]) {
+        if let Err(error) = self.bus.sum_up(channel, top, &json!(orders)).await {
+            tracing::debug!(%error, "a stream was not summed up");
+        }
+    }
+
+    /// The messages after an offset up to the top; `None` where some are gone.
+    async fn after(
+        &self,
+        channel: &str,
+        top: &FeedPosition,
+        offset: u64,
+    ) -> Result<Option<Vec<FeedMessage>>, PortError> {
+        if offset >= top.offset {
+            return Ok(Some(Vec::new()));
+        }
         let after = FeedPosition { epoch: top.epoch.clone(), offset };
-        let recent = self.bus.history(channel, Some(&after)).await?.messages.unwrap_or_default();
-        let mut newest: BTreeMap<String, Value> = BTreeMap::new();
-        for message in recent {
-            let order = message.data.get("order");
-            if let Some((id, order)) = order.and_then(|order| Some((text(order, "id")?, order))) {
-                newest.insert(id.to_owned(), order.clone());
-            }
+        let messages = self.bus.history(channel, Some(&after)).await?.messages;
+        let until_top = |messages: Vec<FeedMessage>| {
+            let known = messages.into_iter();
+            known.filter(|message| message.position.offset <= top.offset).collect()
+        };
+        Ok(messages.map(until_top))
+    }
+}
+
+/// Orders, the newest state of each.
+#[derive(Default)]
+struct Orders(BTreeMap<String, Value>);
+
+impl Orders {
+    fn take(&mut self, order: &Value) {
+        let Some(id) = text(order, "id") else { return };
+        let is_newer = self.0.get(id).is_none_or(|known| version(known) < version(order));
+        if is_newer {
+            self.0.insert(id.to_owned(), order.clone());
         }
-        Ok(newest.into_values().collect())
+    }
+
+    fn hear(&mut self, message: &FeedMessage) {
+        if let Some(order) = message.data.get("order") {
+            self.take(order);
+        }
+    }
+
+    fn open(self) -> Vec<Value> {
+        let is_open = |order: &Value| matches!(text(order, "status"), Some("pending" | "reserved"));
+        self.0.into_values().filter(is_open).collect()
     }
 }
 
@@ -165,9 +225,10 @@ fn version(order: &Value) -> Option<u64> {
 }
 
 impl Stream {
-    /// The name on the wire.
-    pub fn name(&self) -> &str {
-        &self.wire_name
+    /// The name on the wire: without the seller, which the first slash ends.
+    pub fn name(&self) -> String {
+        let viewer = self.channel.split_once('/').map_or("", |(_, viewer)| viewer);
+        format!("user#{viewer}")
     }
 
     /// Hands on what comes, until something is missing for good.
@@ -175,8 +236,9 @@ impl Stream {
         loop {
             let next = self.messages.next().await;
             let sent = match next {
-                Ok(message) => self.send(&message, outbox),
-                Err(_) => self.resume(outbox).await,
+                Ok(message) => self.send(&message, outbox).await,
+                // rare, and large
+                Err(_) => Box::pin(self.resume(outbox)).await,
             };
             if let Err(error) = sent {
                 return error;
@@ -184,7 +246,7 @@ impl Stream {
         }
     }
 
-    fn send(&mut self, message: &FeedMessage, outbox: &Outbox) -> Result<(), PortError> {
+    async fn send(&mut self, message: &FeedMessage, outbox: &Outbox) -> Result<(), PortError> {
         let FeedPosition { epoch, offset } = &message.position;
         if *epoch != self.last.epoch {
             return Err(PortError::unavailable("the feed", "the stream began again"));
@@ -196,7 +258,9 @@ impl Stream {
             return Err(PortError::unavailable("the feed", "a message is missing"));
         }
         self.last = message.position.clone();
-        outbox.stream(&publication(&self.wire_name, Publication::from(message)));
+        outbox.stream(&publication(&self.name(), Publication::from(message)));
+        // many at once are written one after the other: only what a reader leaves lying adds up
+        tokio::task::yield_now().await;
         Ok(())
     }
 
@@ -206,7 +270,7 @@ impl Stream {
         let history = self.bus.history(&self.channel, Some(&self.last)).await?;
         let gone = || PortError::unavailable("the feed", "messages are missing for good");
         for message in history.messages.ok_or_else(gone)? {
-            self.send(&message, outbox)?;
+            self.send(&message, outbox).await?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Who is connected, and until when.
 struct Member {
-    claims: Claims,
+    claims: Arc<Claims>,
     _slot: ViewerSlot,
 }
 
@@ -157,9 +157,10 @@ impl Session {
             Err(TokenError::Expired) => return self.refuse(id, Refusal::TokenExpired),
             Err(TokenError::Invalid) => return Err(Close::InvalidToken),
         };
-        let slot = self.live.viewers.enter(&claims).ok_or(Close::ConnectionLimit)?;
+        let claims = Arc::new(claims);
         let viewer = self.live.streams.pseudonyms.viewer_ref(&claims.seller, &claims.subject);
-        self.outbox.set_viewer(claims.subject.clone(), viewer);
+        let slot = self.live.viewers.enter(&viewer).ok_or(Close::ConnectionLimit)?;
+        self.outbox.set_viewer(claims.clone(), viewer);
         let Attached { subs, watched, stream } = match self.attach(&claims, &connect).await {
             Ok(attached) => attached,
             Err(refusal) => return self.refuse(id, refusal),
@@ -251,7 +252,7 @@ impl Session {
         };
         self.pulse.set_expiry(fresh.expires_at);
         if let Some(member) = &mut self.member {
-            member.claims = fresh;
+            member.claims = Arc::new(fresh);
         }
         self.outbox.reply(&Reply { id, refresh: Some(refreshed), ..Reply::default() });
         Ok(())

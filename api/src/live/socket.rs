@@ -202,10 +202,16 @@ impl Writer for Outgoing {
                 }
                 Written::Blocked => {
                     let since = *blocked_since.get_or_insert_with(Instant::now);
-                    tokio::select! {
-                        writable = socket.writable() => writable.ok()?,
-                        () = outbox.overflowed() => return Some(Close::Slow),
-                        () = tokio::time::sleep_until(since + within) => return Some(Close::Slow),
+                    // most sockets never are: what waiting takes is not kept
+                    let unblocked = Box::pin(async {
+                        tokio::select! {
+                            writable = socket.writable() => writable.map_err(|_| None),
+                            () = outbox.overflowed() => Err(Some(Close::Slow)),
+                            () = tokio::time::sleep_until(since + within) => Err(Some(Close::Slow)),
+                        }
+                    });
+                    if let Err(end) = unblocked.await {
+                        return end;
                     }
                 }
                 Written::Closing(close) => return Some(close),

@@ -9,7 +9,6 @@ use super::LiveState;
 use super::codes::Close;
 use super::outbox::Outbox;
 use super::pulse::Pulse;
-use super::schema::Reply;
 
 /// What is waited for.
 #[derive(Clone, Copy)]
@@ -94,7 +93,7 @@ impl Times {
             Beat::Pong if pulse.owes_pong() => return Some(Close::NoPong),
             Beat::Ping => {
                 pulse.pinged();
-                outbox.reply(&Reply::default());
+                outbox.ping();
                 (self.beat, self.beat_at) = (Beat::Pong, now + limits.pong_within);
             }
             Beat::Pong => {

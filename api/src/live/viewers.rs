@@ -3,32 +3,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::ids::{SellerId, ViewerId};
+use domain::ids::ViewerRef;
 use parking_lot::Mutex;
 
+use super::crowd::number;
 use super::limits::CONNECTIONS_PER_VIEWER_MAX;
-use super::token::Claims;
 
-type Viewer = (SellerId, ViewerId);
-
-/// The viewers of this node.
+/// The viewers of this node: one is a seller and a subject, which its pseudonym follows from.
 #[derive(Clone, Default)]
 pub struct Viewers {
-    counts: Arc<Mutex<HashMap<Viewer, usize>>>,
+    counts: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
 /// One connection of a viewer; dropping it makes room.
 pub struct ViewerSlot {
     viewers: Viewers,
-    viewer: Viewer,
+    viewer: u64,
 }
 
 impl Viewers {
     /// Counts a connection; `None` where the viewer has enough.
-    pub fn enter(&self, claims: &Claims) -> Option<ViewerSlot> {
-        let viewer = (claims.seller.clone(), claims.subject.clone());
+    pub fn enter(&self, viewer: &ViewerRef) -> Option<ViewerSlot> {
+        let viewer = number(viewer)?;
         let mut counts = self.counts.lock();
-        let count = counts.entry(viewer.clone()).or_default();
+        let count = counts.entry(viewer).or_default();
         if *count >= CONNECTIONS_PER_VIEWER_MAX {
             return None;
         }
@@ -51,28 +49,26 @@ impl Drop for ViewerSlot {
 
 #[cfg(test)]
 mod tests {
+    use domain::fingerprint::PseudonymKey;
+    use domain::ids::{SellerId, ViewerId};
+
     use super::*;
-    use domain::Timestamp;
-    use domain::actor::Role;
 
     #[test]
     fn a_viewer_is_a_seller_and_a_subject() {
         let viewers = Viewers::default();
-        let claims = |seller: &str| Claims {
-            seller: SellerId::try_new(seller).unwrap(),
-            subject: ViewerId::try_new("ana").unwrap(),
-            name: None,
-            role: Role::Viewer,
-            anonymous: false,
-            expires_at: Timestamp::default(),
+        let key = PseudonymKey::from_secret(b"key");
+        let viewer = |seller: &str| {
+            let seller = SellerId::try_new(seller).unwrap();
+            key.viewer_ref(&seller, &ViewerId::try_new("ana").unwrap())
         };
         let slots: Vec<_> =
-            (0..CONNECTIONS_PER_VIEWER_MAX).map(|_| viewers.enter(&claims("acme"))).collect();
+            (0..CONNECTIONS_PER_VIEWER_MAX).map(|_| viewers.enter(&viewer("acme"))).collect();
         assert!(slots.iter().all(Option::is_some));
-        assert!(viewers.enter(&claims("acme")).is_none());
-        assert!(viewers.enter(&claims("other")).is_some());
+        assert!(viewers.enter(&viewer("acme")).is_none());
+        assert!(viewers.enter(&viewer("other")).is_some());
         drop(slots);
-        assert!(viewers.enter(&claims("acme")).is_some());
+        assert!(viewers.enter(&viewer("acme")).is_some());
         assert_eq!(viewers.counts.lock().len(), 0, "nothing is left behind");
     }
 }

@@ -35,7 +35,7 @@ impl PageSettings {
     /// Own scripts, own styles, own server. Pictures of products are the shop's, so they may come
     /// from anywhere over TLS; nothing they are can run.
     fn content_security_policy(&self) -> String {
-        let socket = self.public_url.as_deref().and_then(socket_origin);
+        let socket = self.public_url.as_deref().and_then(origin).map(socket_origins);
         let media = self.video_url.as_deref().and_then(origin);
         [
             "default-src 'none'".to_owned(),
@@ -43,7 +43,7 @@ impl PageSettings {
             "style-src 'self'".to_owned(),
             "img-src 'self' https:".to_owned(),
             sources("media-src 'self' blob:", media),
-            sources("connect-src 'self'", socket),
+            sources("connect-src 'self'", socket.into_iter().flatten()),
             "base-uri 'none'".to_owned(),
             "form-action 'none'".to_owned(),
             sources("frame-ancestors 'self'", self.frame_ancestors.iter().cloned()),
@@ -64,10 +64,13 @@ fn origin(address: &str) -> Option<String> {
     url.origin().is_tuple().then(|| url.origin().ascii_serialization())
 }
 
-/// `wss://host` of the public address: not every browser's `'self'` means the socket too.
-fn socket_origin(public: &str) -> Option<String> {
-    let own = origin(public)?;
-    Some(own.strip_prefix("http").map_or(own.clone(), |rest| format!("ws{rest}")))
+/// The socket of the public address, which not every browser's `'self'` means too, and the ways
+/// beside it.
+fn socket_origins(own: String) -> [String; 2] {
+    match own.strip_prefix("http") {
+        Some(rest) => [format!("ws{rest}"), own],
+        None => [own.clone(), own.replacen("ws", "http", 1)],
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +92,7 @@ mod tests {
         };
         let policy = settings.content_security_policy();
         for part in [
-            "connect-src 'self' wss://live.example;",
+            "connect-src 'self' wss://live.example https://live.example;",
             "frame-ancestors 'self' https://shop.example;",
             "media-src 'self' blob: https://cdn.example;",
         ] {

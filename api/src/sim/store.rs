@@ -233,6 +233,10 @@ impl EventStore for SimStore {
         self.line.call("parked_due", self.inner.parked_due(now, limit)).await
     }
 
+    async fn unpark(&self, source: &Source) -> Result<(), PortError> {
+        self.line.call("unpark", self.inner.unpark(source)).await
+    }
+
     async fn settle_parked(&self, source: &Source) -> Result<(), PortError> {
         self.line.call("settle_parked", self.inner.settle_parked(source)).await
     }

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use gateway::{SIM_ACTS_AFTER, SIM_METHODS, SimulatedGateway};
 pub use guard::GuardedGateway;
-pub use payment::{PAYMENT_FINAL_DEFAULT, REFUND_UNANSWERED_MAX};
+pub use payment::{PAYMENT_FINAL_DEFAULT, REFUND_PENDING_MAX, REFUND_UNANSWERED_MAX};
 
 use crate::faults::Faults;
 use crate::intake::GateRebuilder;

@@ -10,6 +10,7 @@ use domain::ports::{ParkedCommand, ParkedVerb, PortError};
 
 use super::proposals::{Proposal, Purpose};
 use super::{Process, SWEEP_MAX};
+use crate::faults::{PROCESS_AFTER_RETRY, PROCESS_BEFORE_RETRY};
 
 impl Process {
     /// Fails the orders of parked commands that are due and lets their sequences go on.
@@ -33,15 +34,19 @@ impl Process {
         Ok(())
     }
 
-    /// Appends commands again that somebody wants decided once more, each sequence in its order.
-    /// They are settled before: what is parked would wait behind itself.
+    /// Appends commands again that somebody wants decided once more, each sequence in its order. Their
+    /// sequences go on before, because what is parked would wait behind itself; they are settled
+    /// after, so that a crash in between has them appended again, and known by their ids.
     async fn retry(&self, mut retried: Vec<ParkedCommand>) -> Result<(), PortError> {
         if self.ports.log.is_down() {
             return Ok(());
         }
         retried.sort_by_key(|parked| (parked.source.partition, parked.source.offset));
         for parked in &retried {
-            self.ports.store.settle_parked(&parked.source).await?;
+            self.ports.store.unpark(&parked.source).await?;
+        }
+        if !retried.is_empty() {
+            self.ports.faults.at(PROCESS_BEFORE_RETRY).await?;
         }
         for parked in &retried {
             let (author, reason) = parked
@@ -55,6 +60,12 @@ impl Process {
             if let Some(record) = again(parked) {
                 self.append(&record).await?;
             }
+        }
+        if !retried.is_empty() {
+            self.ports.faults.at(PROCESS_AFTER_RETRY).await?;
+        }
+        for parked in &retried {
+            self.ports.store.settle_parked(&parked.source).await?;
         }
         Ok(())
     }

@@ -19,6 +19,9 @@ pub const PAYMENT_FINAL_DEFAULT: Duration = Duration::from_mins(2);
 
 /// How long a refund is asked for without an answer, before it is parked for somebody.
 pub const REFUND_UNANSWERED_MAX: Duration = Duration::from_hours(1);
+/// How long a provider may have a refund in hand before somebody has to look: longer than any bank
+/// takes.
+pub const REFUND_PENDING_MAX: Duration = Duration::from_hours(24 * 30);
 
 /// What is to be done about a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +149,8 @@ impl Payment {
     }
 
     /// Whether the last refund has been asked for long enough without an answer.
-    pub(super) fn gives_refund_up(&self, now: Timestamp) -> bool {
-        self.refund_asked_at.is_some_and(|at| at + delta(REFUND_UNANSWERED_MAX) <= now)
+    pub(super) fn gives_refund_up(&self, bound: Duration, now: Timestamp) -> bool {
+        self.refund_asked_at.is_some_and(|at| at + delta(bound) <= now)
     }
 
     /// Whether the provider said already that the buyer has to act.

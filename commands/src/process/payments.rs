@@ -17,11 +17,11 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use metrics::{counter, gauge};
 
-use super::payment::{Payment, Step, moved};
+use super::payment::{Payment, REFUND_PENDING_MAX, REFUND_UNANSWERED_MAX, Step, moved};
 use super::proposals::{Proposal, Purpose};
 use super::{Process, ROLE, SWEEP_MAX};
 use crate::clock::{between, delta};
-use crate::faults::PROCESS_AFTER_CALL;
+use crate::faults::{PROCESS_AFTER_CALL, PROCESS_BEFORE_CALL};
 use crate::metrics::{PAYMENT_CALLS_TOTAL, PAYMENTS_OPEN_ORDERS};
 
 /// Payments that are worked on at once, by default.
@@ -32,6 +32,8 @@ pub const WAITING_MAX: usize = 65_536;
 pub const ASK_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause before a provider is asked again.
 pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Longest pause before a provider is asked for a refund that it has in hand.
+pub const PENDING_PAUSE_MAX: Duration = Duration::from_mins(15);
 /// When an answer that is in the command log is looked for, if its event does not come before.
 pub const RECHECK_PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two lists of open payments from the order book.
@@ -52,6 +54,8 @@ pub(super) enum Next {
     Recheck,
     /// After a pause that grows; at the latest at this time.
     Ask(Option<Timestamp>),
+    /// The provider has it in hand for longer: after a pause that grows further.
+    Pending,
 }
 
 #[derive(Default)]
@@ -101,6 +105,12 @@ impl Desk {
                 None
             }
             Next::Recheck => Some(RECHECK_PAUSE),
+            Next::Pending => {
+                let asked = self.asked.entry(order).or_default();
+                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(11));
+                *asked = asked.saturating_add(1);
+                Some(grown.min(PENDING_PAUSE_MAX))
+            }
             Next::Ask(latest) => {
                 let asked = self.asked.entry(order).or_default();
                 let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(8));
@@ -284,16 +294,25 @@ impl Process {
         if step == Step::Authorize && self.paid_before(order, &payment).await? {
             return Ok(Next::Recheck);
         }
+        self.ports.faults.at(PROCESS_BEFORE_CALL).await?;
         let asked = self.ask(step, &call).await;
-        let unanswered = asked.is_err() && payment.gives_refund_up(self.ports.clock.now());
+        let refunds = matches!(step, Step::Refund { .. });
+        let unanswered = match &asked {
+            Err(_) => REFUND_UNANSWERED_MAX,
+            Ok(_) => REFUND_PENDING_MAX,
+        };
+        let given_up = payment.gives_refund_up(unanswered, self.ports.clock.now());
         let result = match asked {
             // it is parked: somebody has to look, and may have it asked for again
-            Err(_) if unanswered && matches!(step, Step::Refund { .. }) => {
+            Err(_) | Ok(None) if refunds && given_up => {
                 Some(PaymentResult::RefundFailed { code: UNANSWERED.to_owned() })
             }
             asked => asked?,
         };
-        let Some(result) = result else { return Ok(Next::Ask(latest)) };
+        let Some(result) = result else {
+            // a bank takes days, and its answer is told by itself as well
+            return Ok(if refunds { Next::Pending } else { Next::Ask(latest) });
+        };
         // said before: the buyer has not acted yet
         if payment.waits_for_buyer() && matches!(result, PaymentResult::RequiresAction { .. }) {
             return Ok(Next::Ask(latest));

@@ -150,6 +150,14 @@ impl EventStore for MemoryStore {
         Ok(due.into_iter().take(limit).cloned().collect())
     }
 
+    async fn unpark(&self, source: &Source) -> Result<(), PortError> {
+        let key = Parked::key(source);
+        if let Some(parked) = self.state.lock().parked.get_mut(&key) {
+            parked.released = true;
+        }
+        Ok(())
+    }
+
     async fn settle_parked(&self, source: &Source) -> Result<(), PortError> {
         let key = Parked::key(source);
         if let Some(parked) = self.state.lock().parked.get_mut(&key) {

@@ -30,6 +30,8 @@ impl Offset {
 pub(super) struct Parked {
     pub command: ParkedCommand,
     pub settled: bool,
+    /// Its sequence goes on.
+    pub released: bool,
 }
 
 /// One SKU of one spotlight.
@@ -112,7 +114,9 @@ impl State {
     }
 
     pub fn is_parked(&self, sequence: &str) -> bool {
-        self.parked.values().any(|parked| !parked.settled && parked.command.sequence == sequence)
+        self.parked.values().any(|parked| {
+            !parked.settled && !parked.released && parked.command.sequence == sequence
+        })
     }
 
     /// Takes a batch in whole, or not at all: everything is checked before anything is changed.
@@ -143,7 +147,7 @@ impl State {
             }
         }
         for command in &batch.parked {
-            let parked = Parked { command: command.clone(), settled: false };
+            let parked = Parked { command: command.clone(), settled: false, released: false };
             self.parked.insert(Parked::key(&command.source), parked);
         }
         for event in &batch.events {

@@ -214,7 +214,7 @@ pub trait EventStore: EventReader {
     /// # Errors
     /// [`StoreError`].
     async fn append(&self, batch: &Batch) -> Result<Position, StoreError>;
-    /// Sequences that have a parked command, among `sequences`.
+    /// Sequences that wait for a parked command, among `sequences`.
     ///
     /// # Errors
     /// The store cannot be reached.
@@ -229,6 +229,12 @@ pub trait EventStore: EventReader {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<ParkedCommand>, PortError>;
+    /// Lets the sequence of a parked command go on. The command itself stays due until it is
+    /// settled, so that a crash in between loses nothing.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    async fn unpark(&self, source: &Source) -> Result<(), PortError>;
     /// Marks a parked command as settled.
     ///
     /// # Errors

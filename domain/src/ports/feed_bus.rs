@@ -152,6 +152,17 @@ pub trait FeedBus: Send + Sync {
         channel: &str,
         after: Option<&FeedPosition>,
     ) -> Result<History, PortError>;
+    /// Writes beside a stream what it comes to at a place, for whoever begins there. Ignored where the
+    /// stream has begun again, or a later sum is known.
+    ///
+    /// # Errors
+    /// It cannot be reached; writing it again is safe.
+    async fn sum_up(&self, channel: &str, at: &FeedPosition, sum: &Value) -> Result<(), PortError>;
+    /// What a stream came to at a place, and where; gone with the stream's life.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    async fn sum(&self, channel: &str) -> Result<Option<FeedMessage>, PortError>;
     /// Messages from now on. A subscription is bounded: what is slow sees
     /// [`FeedSubscription::next`] fail and starts again from a snapshot or the history.
     ///

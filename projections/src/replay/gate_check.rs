@@ -202,5 +202,9 @@ fn units_of(log: &GateSnapshot) -> BTreeMap<Sku, (i64, i64)> {
             }
         }
     }
+    // what is kept for those who wait is nobody else's
+    for (sku, kept) in &log.kept {
+        units.entry(sku.clone()).or_default().0 += kept;
+    }
     units
 }

@@ -1,6 +1,6 @@
 //! The embedded bus: channels in memory, one lock, no task and no timer of its own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,31 @@ use super::queue::{self, Receiver, Sender};
 /// Channels are looked through for forgotten ones once per so many publishes.
 const SWEEP_EVERY: u64 = 4_096;
 
+/// Who watches a state, and who did.
+#[derive(Default)]
+struct Crowd {
+    nodes: BTreeMap<String, (Audience, Timestamp)>,
+    viewers: BTreeSet<u64>,
+    peak: u32,
+}
+
+impl Crowd {
+    fn take(&mut self, report: &Report<'_>, now: Timestamp) -> Attendance {
+        self.nodes.insert(report.node.to_owned(), (report.audience, now + report.lasting));
+        self.nodes.retain(|_, (_, until)| *until > now);
+        let audience =
+            self.nodes.values().fold(Audience::default(), |sum, (audience, _)| Audience {
+                clients: sum.clients.saturating_add(audience.clients),
+                viewers: sum.viewers.saturating_add(audience.viewers),
+            });
+        let room = VIEWERS_COUNTED_MAX.saturating_sub(self.viewers.len());
+        self.viewers.extend(report.came.iter().take(room));
+        self.peak = self.peak.max(audience.viewers);
+        let distinct = u64::try_from(self.viewers.len()).unwrap_or(u64::MAX);
+        Attendance { audience, peak: self.peak, distinct }
+    }
+}
+
 /// One life of one channel.
 struct Channel {
     epoch: String,
@@ -30,10 +55,10 @@ struct Channel {
     state: Value,
     history: VecDeque<FeedMessage>,
     subscribers: Vec<Sender<FeedMessage>>,
-    nodes: BTreeMap<String, (Audience, Timestamp)>,
-    viewers: BTreeSet<u64>,
-    peak: u32,
+    crowd: Option<Box<Crowd>>,
+    sum: Option<FeedMessage>,
     touched: Timestamp,
+    summed: Timestamp,
 }
 
 impl Channel {
@@ -45,10 +70,10 @@ impl Channel {
             state: Value::Object(Map::new()),
             history: VecDeque::new(),
             subscribers: Vec::new(),
-            nodes: BTreeMap::new(),
-            viewers: BTreeSet::new(),
-            peak: 0,
+            crowd: None,
+            sum: None,
             touched: now,
+            summed: now,
         }
     }
 
@@ -87,19 +112,6 @@ impl Channel {
         }
     }
 
-    fn meet(&mut self, came: &[u64]) {
-        let room = VIEWERS_COUNTED_MAX.saturating_sub(self.viewers.len());
-        self.viewers.extend(came.iter().take(room));
-    }
-
-    fn sum_audience(&mut self, now: Timestamp) -> Audience {
-        self.nodes.retain(|_, (_, until)| *until > now);
-        self.nodes.values().fold(Audience::default(), |sum, (audience, _)| Audience {
-            clients: sum.clients.saturating_add(audience.clients),
-            viewers: sum.viewers.saturating_add(audience.viewers),
-        })
-    }
-
     /// Changes a member of a state that was counted here.
     fn set(&mut self, member: &str, value: u64) {
         let patch = serde_json::json!({ member: value });
@@ -118,7 +130,8 @@ impl Channel {
     }
 
     fn is_forgotten(&self, now: Timestamp, limits: &FeedLimits) -> bool {
-        let idle = now.signed_duration_since(self.touched).to_std().unwrap_or_default();
+        let used = self.touched.max(self.summed);
+        let idle = now.signed_duration_since(used).to_std().unwrap_or_default();
         idle >= limits.kept && self.subscribers.iter().all(Sender::is_closed)
     }
 
@@ -138,7 +151,7 @@ impl Channel {
 
 #[derive(Default)]
 struct Channels {
-    by_name: BTreeMap<String, Channel>,
+    by_name: HashMap<String, Box<Channel>>,
     publishes: u64,
 }
 
@@ -185,7 +198,7 @@ impl MemoryFeedBus {
         let channel = channels
             .by_name
             .entry(name.to_owned())
-            .or_insert_with(|| Channel::new(self.ids.uuid().simple().to_string(), now));
+            .or_insert_with(|| Box::new(Channel::new(self.ids.uuid().simple().to_string(), now)));
         act(channel, now)
     }
 
@@ -277,16 +290,14 @@ impl FeedBus for MemoryFeedBus {
 
     async fn report(&self, channel: &str, report: &Report<'_>) -> Result<Attendance, PortError> {
         Ok(self.with_channel(channel, |channel, now| {
-            channel.nodes.insert(report.node.to_owned(), (report.audience, now + report.lasting));
-            let sum = channel.sum_audience(now);
-            channel.peak = channel.peak.max(sum.viewers);
-            channel.meet(report.came);
-            if channel.count(VIEWER_COUNT) != Some(sum.viewers.into()) {
+            let crowd = channel.crowd.get_or_insert_default();
+            let attendance = crowd.take(report, now);
+            let viewers = attendance.audience.viewers.into();
+            if channel.count(VIEWER_COUNT) != Some(viewers) {
                 channel.touched = now;
-                channel.set(VIEWER_COUNT, sum.viewers.into());
+                channel.set(VIEWER_COUNT, viewers);
             }
-            let distinct = u64::try_from(channel.viewers.len()).unwrap_or(u64::MAX);
-            Attendance { audience: sum, peak: channel.peak, distinct }
+            attendance
         }))
     }
 
@@ -320,10 +331,28 @@ impl FeedBus for MemoryFeedBus {
         }))
     }
 
+    async fn sum_up(&self, channel: &str, at: &FeedPosition, sum: &Value) -> Result<(), PortError> {
+        self.with_channel(channel, |channel, now| {
+            let known = channel.sum.as_ref().map_or(0, |sum| sum.position.offset);
+            if at.epoch == channel.epoch && (known..=channel.offset).contains(&at.offset) {
+                channel.sum =
+                    Some(FeedMessage { position: at.clone(), data: Arc::new(sum.clone()) });
+                channel.summed = now;
+            }
+        });
+        Ok(())
+    }
+
+    async fn sum(&self, channel: &str) -> Result<Option<FeedMessage>, PortError> {
+        Ok(self.with_channel(channel, |channel, _| channel.sum.clone()))
+    }
+
     async fn subscribe(&self, channel: &str) -> Result<Box<dyn FeedSubscription>, PortError> {
         let (sender, messages) = queue::bounded(self.limits.subscriber_messages);
         self.with_channel(channel, |channel, _| {
             channel.subscribers.retain(|subscriber| !subscriber.is_closed());
+            // most channels have one
+            channel.subscribers.reserve_exact(1);
             channel.subscribers.push(sender);
         });
         Ok(Box::new(MemorySubscription { messages }))

@@ -17,8 +17,10 @@ pub fn chat_channel(broadcast: domain::ids::BroadcastId) -> String {
     format!("chat:{broadcast}")
 }
 
-/// The name of a viewer's stream on the bus; on the wire the seller is left out.
+/// The name of a viewer's stream on the bus; on the wire the seller is left out. The first slash ends
+/// the seller, whatever is in its name: or one seller's viewer would have another one's stream.
 pub fn user_channel(seller: &domain::ids::SellerId, viewer: &domain::ids::ViewerId) -> String {
+    let seller = seller.as_str().replace('%', "%25").replace('/', "%2F");
     format!("user#{seller}/{viewer}")
 }
 
@@ -196,6 +198,21 @@ fn drop_nulls(json: &mut Value) {
 mod tests {
     use super::super::merge_patch;
     use super::*;
+
+    #[test]
+    fn no_two_viewers_share_a_stream() {
+        use domain::ids::{SellerId, ViewerId};
+        let of = |seller: &str, viewer: &str| {
+            user_channel(&SellerId::try_new(seller).unwrap(), &ViewerId::try_new(viewer).unwrap())
+        };
+        assert_eq!(of("acme", "ana"), "user#acme/ana");
+        let names = ["a", "b", "a/b", "b/a", "a%2Fb", "a%b", "a%25b", "/", "%"];
+        let all: std::collections::BTreeSet<String> =
+            names.iter().flat_map(|seller| names.map(|viewer| of(seller, viewer))).collect();
+        assert_eq!(all.len(), names.len() * names.len());
+        let viewer = |channel: &str| channel.split_once('/').unwrap().1.to_owned();
+        assert_eq!(viewer(&of("a/b", "c/d")), "c/d");
+    }
 
     #[test]
     fn the_difference_leads_from_one_state_to_the_other() {

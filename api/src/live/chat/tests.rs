@@ -4,8 +4,11 @@ use super::super::codec::Codec;
 use super::*;
 use std::num::NonZero;
 
-use domain::ids::ViewerRef;
+use domain::actor::Role;
+use domain::ids::{SellerId, ViewerRef};
 use uuid::Uuid;
+
+use super::super::token::Claims;
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
@@ -20,8 +23,15 @@ fn chat() -> Chat {
 
 fn outbox(viewer: &str) -> Arc<Outbox> {
     let outbox = Arc::new(Outbox::new(Codec::Json));
-    let (id, known) = (ViewerId::try_new(viewer), ViewerRef::try_new(viewer));
-    outbox.set_viewer(id.unwrap(), known.unwrap());
+    let claims = Claims {
+        seller: SellerId::try_new("acme").unwrap(),
+        subject: ViewerId::try_new(viewer).unwrap(),
+        name: None,
+        role: Role::Viewer,
+        anonymous: false,
+        expires_at: now(),
+    };
+    outbox.set_viewer(Arc::new(claims), ViewerRef::try_new(viewer).unwrap());
     outbox
 }
 

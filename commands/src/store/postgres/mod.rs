@@ -178,7 +178,7 @@ impl EventStore for PostgresStore {
     async fn parked_among(&self, sequences: &[String]) -> Result<Vec<String>, PortError> {
         sqlx::query_scalar(
             "SELECT DISTINCT sequence COLLATE \"C\" FROM parked
-             WHERE sequence = ANY($1) AND NOT settled ORDER BY 1",
+             WHERE sequence = ANY($1) AND NOT settled AND NOT released ORDER BY 1",
         )
         .bind(sequences)
         .fetch_all(&self.reader.pool)
@@ -202,6 +202,20 @@ impl EventStore for PostgresStore {
         .await
         .map_err(unavailable)?;
         rows.into_iter().map(StoredParked::decode).collect()
+    }
+
+    async fn unpark(&self, source: &Source) -> Result<(), PortError> {
+        sqlx::query(
+            "UPDATE parked SET released = true
+             WHERE topic = $1 AND partition = $2 AND \"offset\" = $3",
+        )
+        .bind(&source.topic)
+        .bind(source.partition)
+        .bind(source.offset)
+        .execute(&self.reader.pool)
+        .await
+        .map(|_| ())
+        .map_err(unavailable)
     }
 
     async fn settle_parked(&self, source: &Source) -> Result<(), PortError> {

@@ -190,7 +190,8 @@ impl EventStore for SqliteStore {
     async fn parked_among(&self, sequences: &[String]) -> Result<Vec<String>, PortError> {
         sqlx::query_scalar(
             "SELECT DISTINCT sequence FROM parked
-             WHERE sequence IN (SELECT value FROM json_each(?1)) AND settled = 0 ORDER BY sequence",
+             WHERE sequence IN (SELECT value FROM json_each(?1)) AND settled = 0 AND released = 0
+             ORDER BY sequence",
         )
         .bind(reader::json(&sequences)?)
         .fetch_all(&self.reader.pool)
@@ -214,6 +215,20 @@ impl EventStore for SqliteStore {
         .await
         .map_err(unavailable)?;
         rows.into_iter().map(StoredParked::decode).collect()
+    }
+
+    async fn unpark(&self, source: &Source) -> Result<(), PortError> {
+        sqlx::query(
+            "UPDATE parked SET released = 1
+             WHERE topic = ?1 AND partition = ?2 AND \"offset\" = ?3",
+        )
+        .bind(&source.topic)
+        .bind(source.partition)
+        .bind(source.offset)
+        .execute(&self.small)
+        .await
+        .map(|_| ())
+        .map_err(unavailable)
     }
 
     async fn settle_parked(&self, source: &Source) -> Result<(), PortError> {

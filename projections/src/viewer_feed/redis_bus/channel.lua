@@ -19,6 +19,7 @@ local epoch, offset = known[1], tonumber(known[3] or '0')
 if not epoch or known[2] ~= run then
     epoch, offset = fresh, 0
     redis.call('DEL', log)
+    redis.call('HDEL', meta, 'sum', 'summed')
     redis.call('HSET', meta, 'epoch', epoch, 'run', run, 'offset', '0')
     redis.call('PEXPIRE', meta, kept)
 end
@@ -29,6 +30,22 @@ if operation == 'history' then
         return { epoch, integer(offset), false }
     end
     return { epoch, integer(offset), redis.call('XRANGE', log, integer(after + 1) .. '-0', '+') }
+end
+
+-- What a stream came to at a place, beside it.
+if operation == 'sum_up' then
+    local at = tonumber(ARGV[7])
+    local summed = tonumber(redis.call('HGET', meta, 'summed') or '0')
+    if ARGV[6] == epoch and at >= summed and at <= offset then
+        redis.call('HSET', meta, 'summed', integer(at), 'sum', ARGV[8])
+        redis.call('PEXPIRE', meta, kept)
+    end
+    return 1
+end
+
+if operation == 'sum' then
+    local stored = redis.call('HMGET', meta, 'summed', 'sum')
+    return { epoch, stored[1] or '0', stored[2] }
 end
 
 if operation == 'snapshot' then

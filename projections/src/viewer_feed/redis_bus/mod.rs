@@ -274,6 +274,23 @@ impl FeedBus for RedisFeedBus {
         self.inner.history(channel, after).await
     }
 
+    async fn sum_up(&self, channel: &str, at: &FeedPosition, sum: &Value) -> Result<(), PortError> {
+        let mut invocation = self.inner.operation(channel, "sum_up");
+        invocation.arg(at.epoch.as_str()).arg(at.offset).arg(sum.to_string());
+        self.inner.invoke(&invocation).await
+    }
+
+    async fn sum(&self, channel: &str) -> Result<Option<FeedMessage>, PortError> {
+        let invocation = self.inner.operation(channel, "sum");
+        let (epoch, offset, sum): Answer<String> = self.inner.invoke(&invocation).await?;
+        let corrupt = || PortError::corrupt("the feed", "a sum");
+        let parsed = |sum: String| {
+            let data = Arc::new(serde_json::from_str(&sum).map_err(|_| corrupt())?);
+            Ok(FeedMessage { position: position(epoch, &offset)?, data })
+        };
+        sum.map(parsed).transpose()
+    }
+
     async fn subscribe(&self, channel: &str) -> Result<Box<dyn FeedSubscription>, PortError> {
         let name = self.inner.key(channel, "channel");
         let messages = self.inner.fan_out.register(&name, self.inner.limits.subscriber_messages);
