@@ -117,7 +117,9 @@ async fn a_viewer_is_known_by_id_and_by_pseudonym_and_so_are_refusals() {
             viewers.iter().map(|viewer| show.story.viewer_ref(viewer)).collect();
         viewers.extend((0..more).map(|number| show.story.viewer_ref(&format!("v-{number}"))));
         let mut known = Viewers::default();
-        viewers.into_iter().for_each(|viewer| known.insert(viewer));
+        for viewer in viewers {
+            known.insert(viewer);
+        }
         let sku = sku.parse().expect("a name");
         let observed = vec![Observed { sku, requests: 200, units: 300, viewers: known }];
         let (second, node) = (show.story.log()[0].recorded_at, "node-1".to_owned());
