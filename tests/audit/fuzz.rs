@@ -10,6 +10,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::show::{Rows, show};
+#[path = "../../fuzz/bodies.rs"]
+mod bodies;
+
 use crate::support::slice;
 
 const ROUNDS: usize = 500_000;
@@ -149,4 +152,24 @@ fn no_payload_breaks_an_upcaster() {
     }
     assert!(read > 0, "what was not changed is read");
     assert!(rows.iter().all(|row| row.position > Position::START));
+}
+
+#[test]
+fn the_targets_of_the_fuzzer_hold_on_random_input() {
+    let (rows, mut random) = (Rows::of(show().story.log()).0, random());
+    for _ in 0..rounds() / 10 {
+        let mut data = vec![0; random.random_range(0..400)];
+        random.fill(data.as_mut_slice());
+        bodies::canonical(&data);
+        bodies::canonical(&[data.as_slice(), &data].concat());
+        bodies::proofs(&data);
+        let row = &rows[random.random_range(0..rows.len())];
+        let mut payload = row.payload.clone();
+        for _ in 0..random.random_range(0..3) {
+            let at = random.random_range(0..payload.len());
+            payload[at] = random.random_range(b' '..b'~');
+        }
+        let parts = [&row.aggregate_type, &row.event_type, &row.event_version, &payload];
+        bodies::upcasters(&parts.map(Vec::as_slice).join(&0));
+    }
 }

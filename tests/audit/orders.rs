@@ -2,6 +2,11 @@
 
 use super::program::replay;
 use super::show::{Base, Rows, show};
+use domain::actor::Actor;
+use domain::command::Command;
+use domain::demand::{Observed, Viewers};
+use domain::ids::ViewerRef;
+use domain::spotlight::SpotlightCommand;
 
 /// The stores and their exports: the same answer from each.
 async fn everywhere(rows: &Rows) -> Vec<(Base, String)> {
@@ -105,17 +110,54 @@ async fn why_is_answered_in_plain_words() {
 }
 
 #[tokio::test]
-async fn a_viewer_is_known_by_id_and_by_pseudonym_and_refusals_are_not() {
-    let show = show();
+async fn a_viewer_is_known_by_id_and_by_pseudonym_and_so_are_refusals() {
+    let mut show = show();
+    let mut asked = |sku: &str, viewers: &[&str], more: u32| {
+        let mut viewers: Vec<ViewerRef> =
+            viewers.iter().map(|viewer| show.story.viewer_ref(viewer)).collect();
+        viewers.extend((0..more).map(|number| show.story.viewer_ref(&format!("v-{number}"))));
+        let mut known = Viewers::default();
+        for viewer in viewers {
+            known.insert(viewer);
+        }
+        let sku = sku.parse().expect("a name");
+        let observed = vec![Observed { sku, requests: 200, units: 300, viewers: known }];
+        let (second, node) = (show.story.log()[0].recorded_at, "node-1".to_owned());
+        let command = SpotlightCommand::ObserveDemand { second, node, observed };
+        let command = Command::Spotlight { command };
+        let told = show.story.send_as(Actor::system(), show.spotlight.into(), command);
+        assert_eq!(told.expect("is written down").len(), 1);
+    };
+    asked("CUP", &["eve", "dana"], 0);
+    // more than are named
+    asked("CUP", &[], 90);
     let spotlight = show.spotlight.to_string();
     let pseudonym = show.story.viewer_ref("dana").to_string();
+    let (eve, late) = (show.story.viewer_ref("eve"), show.story.viewer_ref("v-89"));
     for (base, _) in everywhere(&Rows::of(show.story.log())).await {
         let dir = base.dir.path();
         for viewer in ["dana", &pseudonym] {
             let asked = ["why", "--viewer", viewer, "--spotlight", &spotlight, "--json"];
             let told = replay(dir, &base.url, &asked).ended(0).json("why_viewer");
             assert_eq!(told["orders"][0]["order_id"], show.dana.to_string());
-            assert_eq!(told["refusals_are_recorded"], false);
+            assert_eq!(told["refusals_are_recorded"], true);
+            assert_eq!(
+                (&told["refusals_total"], &told["refusals"][0]["certain"]),
+                (&1.into(), &true.into())
+            );
+        }
+        // refused before there was an order: known by the pseudonym only
+        for (viewer, certain) in [(&eve, true), (&late, false)] {
+            let asked = ["why", "--viewer", viewer.as_str(), "--spotlight", &spotlight, "--json"];
+            let told = replay(dir, &base.url, &asked).ended(0).json("why_viewer");
+            assert_eq!(told["orders"].as_array().map(Vec::len), Some(0), "{told}");
+            assert_eq!(told["refusals"][0]["certain"], certain, "{told}");
+            assert_eq!(told["refusals"][0]["requests"], 200);
+        }
+        for lang in ["en", "ko"] {
+            let asked =
+                ["why", "--viewer", eve.as_str(), "--spotlight", &spotlight, "--lang", lang];
+            replay(dir, &base.url, &asked).ended(0).golden(&format!("why_refused_{lang}"));
         }
         for lang in ["en", "ko"] {
             let asked = ["why", "--viewer", "eve", "--spotlight", &spotlight, "--lang", lang];

@@ -1,5 +1,9 @@
 //! `replay whatif`.
 
+use domain::actor::Actor;
+use domain::command::Command;
+use domain::demand::{Observed, Viewers};
+use domain::spotlight::SpotlightCommand;
 use serde_json::{Value, json};
 
 use super::program::replay;
@@ -53,4 +57,34 @@ async fn history_is_played_through_changed_rules() {
     }
     let unknown = uuid::Uuid::from_u128(7).to_string();
     replay(dir, &file, &["whatif", "--spotlight", &unknown]).ended(2);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_in_vain_stands_beside_it() {
+    let mut show = show();
+    let mut viewers = Viewers::default();
+    for viewer in ["eve", "fay"] {
+        viewers.insert(show.story.viewer_ref(viewer));
+    }
+    for units in [3, 4] {
+        let sku = "CUP".parse().expect("a name");
+        let observed = vec![Observed { sku, requests: 2, units, viewers: viewers.clone() }];
+        let (second, node) = (show.story.log()[0].recorded_at, "node-1".to_owned());
+        let command = SpotlightCommand::ObserveDemand { second, node, observed };
+        let command = Command::Spotlight { command };
+        let told = show.story.send_as(Actor::system(), show.spotlight.into(), command);
+        assert_eq!(told.expect("is written down").len(), 1);
+    }
+    for base in Base::both(&Rows::of(show.story.log())).await {
+        // two cups, one sold: one is left; six, one sold: five are
+        for (limit, left) in [("limit:CUP=2", 1), ("limit:CUP=6", 5), ("limit:CUP=90", 7)] {
+            let asked = ["whatif", "--set", limit, "--json"];
+            let told = replay(base.dir.path(), &base.url, &asked).ended(0).json("whatif");
+            let unmet = &told["spotlights"][0]["unmet"];
+            let all = json!([{
+                "sku": "CUP", "requests": 4, "units": 7, "viewers": 2, "could_have_sold": left,
+            }]);
+            assert_eq!(*unmet, all, "{told:#}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 )]
 
 mod command_log;
-mod event_log;
+pub mod event_log;
 mod kafka;
 mod outage;
 mod relay;

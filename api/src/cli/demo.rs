@@ -1,6 +1,6 @@
 //! A scripted show on the embedded default.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,9 @@ pub(super) struct Args {
     /// End after the show
     #[arg(long)]
     once: bool,
+    /// Keep the store in this folder, which must not have one yet: for `onair replay`
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -68,9 +71,9 @@ fn pace(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn run(args: Args) -> Result<Verdict, CliError> {
-    let folder = Folder::make()?;
+    let folder = Folder::make(args.keep.as_deref())?;
     let flags = Flags {
-        database: Some(format!("sqlite://{}", folder.0.join("onair.db").display())),
+        database: Some(format!("sqlite://{}", folder.path.join(DATABASE).display())),
         listen: Some(free_or_any(LISTEN)),
         ops_listen: Some(free_or_any(OPS_LISTEN)),
         ..Flags::default()
@@ -224,22 +227,34 @@ fn free_or_any(address: &str) -> String {
     }
 }
 
-/// A folder that goes with the demo.
-struct Folder(std::path::PathBuf);
+/// The store's file in its folder.
+const DATABASE: &str = "onair.db";
+
+/// A folder that goes with the demo, or stays where somebody named it.
+struct Folder {
+    path: PathBuf,
+    stays: bool,
+}
 
 impl Folder {
-    fn make() -> Result<Self, CliError> {
-        let path = std::env::temp_dir().join(format!("onair-demo-{}", std::process::id()));
+    fn make(keep: Option<&Path>) -> Result<Self, CliError> {
+        let of_demo = || std::env::temp_dir().join(format!("onair-demo-{}", std::process::id()));
+        let path = keep.map_or_else(of_demo, Path::to_path_buf);
+        if keep.is_some() && path.join(DATABASE).exists() {
+            return Err(CliError::usage(format!("{} has a store already", path.display())));
+        }
         std::fs::create_dir_all(&path)
             .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
-        Ok(Self(path))
+        Ok(Self { path, stays: keep.is_some() })
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let path: &Path = &self.0;
-        if let Err(error) = std::fs::remove_dir_all(path) {
+        let path: &Path = &self.path;
+        if self.stays {
+            eprintln!("The store is kept: --database sqlite://{}", path.join(DATABASE).display());
+        } else if let Err(error) = std::fs::remove_dir_all(path) {
             eprintln!("onair: {} is left behind: {error}", path.display());
         }
     }

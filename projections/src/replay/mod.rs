@@ -68,9 +68,11 @@ pub use upcasters::{Linted, StoredVersion, lint, render_linted};
 pub use verify::{PAGE_EVENTS, Progress, VIOLATIONS_KEPT_MAX, VerifyOptions, verify};
 pub use watch::{HOLDS_COUNTED_MAX, LOOK_HEADING, Look, Watch, render_look};
 pub use whatif::{
-    APPROVED_PERCENT, CHANGED_KEPT_MAX, ChangedOrder, HOLD_SECONDS_MAX, LIMIT_MAX, Outcome, Rules,
-    Setting, SpotlightWhatIf, Totals, WhatIf, render_what_if, what_if,
+    APPROVED_PERCENT, AskedInVain, CHANGED_KEPT_MAX, ChangedOrder, HOLD_SECONDS_MAX, LIMIT_MAX,
+    Outcome, Rules, Setting, SpotlightWhatIf, Totals, WhatIf, render_what_if, what_if,
 };
-pub use why::{BEFORE_MAX, VIEWER_ORDERS_MAX, Why, WhyViewer, why, why_viewer};
+pub use why::{
+    BEFORE_MAX, Refused, VIEWER_ORDERS_MAX, VIEWER_REFUSALS_MAX, Why, WhyViewer, why, why_viewer,
+};
 pub use why_words::{Language, render_why, render_why_viewer};
 pub use witness::{Witness, WitnessError, read_witness, write_witness};

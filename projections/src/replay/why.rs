@@ -1,11 +1,14 @@
 //! Why a buyer did not get the item.
 
+use std::collections::BTreeSet;
+
 use domain::Timestamp;
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
-use domain::ids::{OrderId, SpotlightId, ViewerRef};
+use domain::ids::{OrderId, Sku, SpotlightId, ViewerRef};
 use domain::order::{OrderEvent, OrderReason};
 use domain::ports::EventReader;
+use domain::spotlight::SpotlightEvent;
 use domain::views::{OrderStatus, OrderView};
 use serde::Serialize;
 
@@ -16,8 +19,13 @@ use crate::order_book::fold;
 
 /// Buyers before this one that are named.
 pub const BEFORE_MAX: usize = 100;
+/// Hexadecimal digits of a pseudonym.
+const PSEUDONYM_DIGITS: usize = 32;
 /// Orders of one viewer that are named.
 pub const VIEWER_ORDERS_MAX: usize = 100;
+
+/// Refusals of one viewer that are named.
+pub const VIEWER_REFUSALS_MAX: usize = 100;
 
 /// Why one order ended as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,9 +69,32 @@ pub struct WhyViewer {
     pub orders: Vec<Why>,
     /// When there was nothing left.
     pub sold_out: Vec<SoldOut>,
-    /// Refusals before an order existed are in no log yet: an empty list of orders does not say
-    /// that the viewer never asked.
+    /// When the viewer asked and was refused before an order existed; at most
+    /// [`VIEWER_REFUSALS_MAX`].
+    pub refusals: Vec<Refused>,
+    /// How many they were.
+    pub refusals_total: usize,
+    /// Whether refusals could be looked for: they are written down by pseudonym, and a name without
+    /// an order, an offer or the installation's secret has none.
     pub refusals_are_recorded: bool,
+}
+
+/// Units that a viewer asked for in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Where that is written down.
+    pub position: Position,
+    /// In which second, by the clock of the node.
+    pub second: Timestamp,
+    /// The node that refused.
+    pub node: String,
+    /// Which SKU.
+    pub sku: Sku,
+    /// How often it was refused in that second, to all viewers.
+    pub requests: u64,
+    /// False where more viewers were refused in that second than are named: then it may have been
+    /// another one.
+    pub certain: bool,
 }
 
 /// Why an order ended as it did.
@@ -125,19 +156,49 @@ fn settles(event: &Recorded) -> bool {
     )
 }
 
-/// What the log knows of a viewer, named by id or pseudonym, in a spotlight.
+/// The viewer's refusal in a fact, if it is one.
+fn refused(event: &Recorded, pseudonyms: &BTreeSet<ViewerRef>) -> Option<Refused> {
+    let Event::Spotlight(SpotlightEvent::DemandObserved { second, node, observed, .. }) =
+        &event.event
+    else {
+        return None;
+    };
+    let among = pseudonyms.iter().map(|viewer| observed.viewers.contains(viewer));
+    // the surest of them
+    let certain = match among.min_by_key(|found| match found {
+        Some(true) => 0,
+        None => 1,
+        Some(false) => 2,
+    })? {
+        Some(false) => return None,
+        found => found.is_some(),
+    };
+    Some(Refused {
+        position: event.position,
+        second: *second,
+        node: node.clone(),
+        sku: observed.sku.clone(),
+        requests: observed.requests,
+        certain,
+    })
+}
+
+/// What the log knows of a viewer, named by id or pseudonym, in a spotlight; `derived` is the
+/// pseudonym that follows from the id, where the caller knows it.
 ///
 /// # Errors
 /// [`AskError`].
 pub async fn why_viewer(
     reader: &dyn EventReader,
-    viewer: &str,
+    (viewer, derived): (&str, Option<&ViewerRef>),
     spotlight: SpotlightId,
 ) -> Result<WhyViewer, AskError> {
     must_know(reader, spotlight).await?;
     let end = reader.head().await?;
-    let mut pages = Pages::new(reader, Some(spotlight.into()), end);
     let (mut stock, mut orders) = (StockFold::default(), vec![]);
+    let mut known: BTreeSet<ViewerRef> = derived.cloned().into_iter().collect();
+    let mut demand = vec![];
+    let mut pages = Pages::new(reader, Some(spotlight.into()), end);
     loop {
         let page = pages.next().await?;
         if page.is_empty() {
@@ -149,9 +210,31 @@ pub async fn why_viewer(
                 continue;
             };
             let named = accepted.personal.viewer.as_ref().is_some_and(|it| it.as_str() == viewer);
-            if (named || accepted.viewer_ref.as_str() == viewer) && orders.len() < VIEWER_ORDERS_MAX
-            {
-                orders.push(accepted.order_id);
+            if named || accepted.viewer_ref.as_str() == viewer {
+                known.insert(accepted.viewer_ref.clone());
+                if orders.len() < VIEWER_ORDERS_MAX {
+                    orders.push(accepted.order_id);
+                }
+            }
+        }
+    }
+    let is_pseudonym = viewer.len() == PSEUDONYM_DIGITS
+        && viewer.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    if is_pseudonym {
+        known.extend(ViewerRef::try_new(viewer));
+    }
+    // once more, now that every pseudonym is known
+    let mut refusals_total = 0;
+    let mut pages = Pages::new(reader, Some(spotlight.into()), end);
+    while !known.is_empty() {
+        let page = pages.next().await?;
+        if page.is_empty() {
+            break;
+        }
+        for found in page.iter().filter_map(|event| refused(event, &known)) {
+            refusals_total += 1;
+            if demand.len() < VIEWER_REFUSALS_MAX {
+                demand.push(found);
             }
         }
     }
@@ -164,6 +247,8 @@ pub async fn why_viewer(
         spotlight_id: spotlight,
         orders: told,
         sold_out: stock.sold_out(),
-        refusals_are_recorded: false,
+        refusals: demand,
+        refusals_total,
+        refusals_are_recorded: !known.is_empty(),
     })
 }

@@ -182,11 +182,44 @@ pub fn render_why_viewer(why: &WhyViewer, language: Language) -> String {
             Language::Korean => writeln!(text, "  재고 없음: {from} ~ {until}"),
         };
     }
-    text.push_str(language.of(
-        "Who was refused before an order existed is not recorded: whether and when this viewer \
-         asked cannot be told from the log.\n",
-        "주문이 만들어지기 전에 거절된 요청은 기록되지 않으므로, 이 시청자가 언제 시도했는지는 \
-         로그로 알 수 없습니다.\n",
-    ));
+    refusals(&mut text, why, language);
     text
+}
+
+/// When the viewer asked in vain.
+fn refusals(text: &mut String, why: &WhyViewer, language: Language) {
+    for refused in why.refusals.iter().take(SHOWN_MAX) {
+        let (at, sku, position) = (clock(refused.second), &refused.sku, refused.position);
+        let _ = match (language, refused.certain) {
+            (Language::English, true) => {
+                writeln!(text, "  asked for {sku} and was refused at {at} (position {position})")
+            }
+            (Language::English, false) => writeln!(
+                text,
+                "  may have asked for {sku} at {at} (position {position}): more viewers were \
+                 refused in that second than are named"
+            ),
+            (Language::Korean, true) => {
+                writeln!(text, "  {at}에 {sku} 요청이 거절되었습니다 (위치 {position})")
+            }
+            (Language::Korean, false) => writeln!(
+                text,
+                "  {at}에 {sku}을(를) 요청했을 수 있습니다 (위치 {position}): 그 1초 동안 거절된 \
+                 시청자가 기록된 이름보다 많습니다"
+            ),
+        };
+    }
+    if !why.refusals_are_recorded {
+        text.push_str(language.of(
+            "Who was refused before an order existed is written down by pseudonym: give the \
+             pseudonym, or run this where the installation's secret is.\n",
+            "주문이 만들어지기 전의 거절은 가명으로 기록됩니다. 가명을 지정하거나 설치 비밀키가 있는 \
+             곳에서 실행하세요.\n",
+        ));
+    } else if why.refusals.is_empty() {
+        text.push_str(language.of(
+            "No refusal of this viewer is in the log.\n",
+            "로그에 이 시청자의 거절 기록이 없습니다.\n",
+        ));
+    }
 }

@@ -7,6 +7,7 @@ mod moments;
 mod orders;
 mod parked;
 mod progress;
+mod pseudonym;
 mod rebuild;
 mod receipt;
 mod reconcile;

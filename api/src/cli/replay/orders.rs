@@ -1,13 +1,16 @@
 //! `onair replay timeline`, `trace` and `why`: questions about one order.
 
 use clap::ValueEnum;
-use domain::ids::{CorrelationId, OrderId, SpotlightId};
+use domain::envelope::Position;
+use domain::ids::{CorrelationId, OrderId, SellerId, SpotlightId};
+use domain::ports::EventReader;
 use projections::replay::{
     self, AskError, Language, render_dot, render_timeline, render_trace, render_why,
     render_why_viewer,
 };
 
 use super::progress::Bar;
+use super::pseudonym::pseudonym_of;
 use super::{print_json, source};
 use crate::cli::{CliError, SettingArgs, Verdict};
 use crate::config;
@@ -112,16 +115,21 @@ pub(super) async fn trace(args: TraceArgs) -> Result<Verdict, CliError> {
 }
 
 pub(super) async fn why(args: WhyArgs) -> Result<Verdict, CliError> {
-    let source = source::open(&config::load(&args.settings.flags())?).await?;
+    let config = config::load(&args.settings.flags())?;
+    let source = source::open(&config).await?;
     let events = source.events.as_ref();
     if let (Some(viewer), Some(spotlight)) = (&args.viewer, args.spotlight) {
-        let found = replay::why_viewer(events, viewer, spotlight).await.map_err(refused)?;
+        let seller = seller_of(events, spotlight).await?;
+        let derived = seller.and_then(|seller| pseudonym_of(&config, &seller, viewer));
+        let asked = (viewer.as_str(), derived.as_ref());
+        let found = replay::why_viewer(events, asked, spotlight).await.map_err(refused)?;
         if args.json {
             print_json(&found)?;
         } else {
             print!("{}", render_why_viewer(&found, args.lang));
         }
-        return Ok(if found.orders.is_empty() { Verdict::Bad } else { Verdict::Good });
+        let nothing = found.orders.is_empty() && found.refusals.is_empty();
+        return Ok(if nothing { Verdict::Bad } else { Verdict::Good });
     }
     let Some(order) = args.order else {
         return Err(CliError::usage("name an order, or a viewer and a spotlight"));
@@ -133,4 +141,14 @@ pub(super) async fn why(args: WhyArgs) -> Result<Verdict, CliError> {
         print!("{}", render_why(&found, args.lang));
     }
     Ok(Verdict::Good)
+}
+
+/// Whose spotlight it is.
+async fn seller_of(
+    events: &dyn EventReader,
+    spotlight: SpotlightId,
+) -> Result<Option<SellerId>, CliError> {
+    let first = events.read_key(spotlight.into(), Position::START, 1).await;
+    let first = first.map_err(source::unreachable_port)?;
+    Ok(first.into_iter().next().map(|event| event.metadata.seller))
 }

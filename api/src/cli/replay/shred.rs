@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use commands::store;
-use domain::fingerprint::PseudonymKey;
 use domain::ids::{SellerId, ViewerId};
 use domain::ports::Clock;
 use domain::shredding::Shredding;
@@ -13,17 +12,17 @@ use projections::purge::{self, Copies, Person};
 use projections::replay::{self, SubjectInLog};
 use projections::stock_counter::RedisAcceptedOrders;
 use projections::viewer_feed::shape::{chat_channel, user_channel};
-use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::print_json;
 use super::progress::Bar;
+use super::pseudonym::pseudonym_of;
 use super::rebuild::Shown;
 use super::repair::RepairArgs;
 use super::source::{self, Source, nodes};
 use crate::auth::DEFAULT_SELLER;
 use crate::cli::{CliError, SettingArgs, Verdict};
-use crate::config::{self, Backend, Config, Secrets};
+use crate::config::{self, Backend, Config};
 
 /// Positions that an answer names; the rest is counted.
 const POSITIONS_KEPT_MAX: usize = 100;
@@ -177,7 +176,7 @@ impl Looked {
         let seller = SellerId::try_new(&who.seller).map_err(CliError::usage)?;
         let subject = who.subject.clone().unwrap_or_default();
         let source = source::open_sealed(&config).await?;
-        let derived = derived(&config, &seller, &subject);
+        let derived = pseudonym_of(&config, &seller, &subject).map(String::from);
         let mut all = vec![subject.clone()];
         all.extend(derived.clone());
         all.extend(known.into_iter().cloned());
@@ -331,26 +330,6 @@ fn render(answer: &Answer) {
     if answer.applied {
         println!("SHREDDED");
     }
-}
-
-/// The pseudonym that follows from a viewer's id, where this installation's secret is at hand.
-fn derived(config: &Config, seller: &SellerId, subject: &str) -> Option<String> {
-    let backend = config.backend().ok()?;
-    let is_named =
-        config.auth.pseudonym_secret_file.is_some() || config.auth.hs256_secret_file.is_some();
-    if !is_named {
-        // one that is not there must not be generated here
-        let Backend::Embedded { file } = &backend else { return None };
-        let mut secret = file.as_os_str().to_owned();
-        secret.push(".secret");
-        if !std::path::Path::new(&secret).exists() {
-            return None;
-        }
-    }
-    let secrets = Secrets::load(config, &backend).ok()?;
-    let viewer = ViewerId::try_new(subject).ok()?;
-    let key = PseudonymKey::from_secret(secrets.installation.expose_secret());
-    Some(key.viewer_ref(seller, &viewer).to_string())
 }
 
 /// Forgets the channels and accepted orders in Redis, where a cluster is named.

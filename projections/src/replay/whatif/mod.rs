@@ -1,7 +1,8 @@
 //! The real history under changed rules.
 //!
 //! Every order that the log accepted asks the gate again, in the order of the log, under the rules
-//! of the answer. Who was refused is in no log, and cannot ask again: the answer says so.
+//! of the answer. Who was refused by a node has left no order that could ask again: how many units
+//! that was stands beside the answer.
 
 mod rules;
 mod sale;
@@ -9,9 +10,10 @@ mod sale;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use domain::demand::Observed;
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
-use domain::ids::{OrderId, SpotlightId};
+use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::order::{OrderEvent, OrderReason};
 use domain::ports::{EventReader, PortError};
 use domain::reservation::ReservationEvent;
@@ -19,6 +21,7 @@ use domain::spotlight::SpotlightEvent;
 use serde::Serialize;
 
 use super::pages::Pages;
+use crate::unmet_demand::viewers;
 use sale::Sale;
 
 pub use rules::{APPROVED_PERCENT, HOLD_SECONDS_MAX, LIMIT_MAX, Rules, Setting};
@@ -28,8 +31,9 @@ pub use sale::{Outcome, Totals};
 pub const CHANGED_KEPT_MAX: usize = 100;
 
 const ASSUMES: [&str; 4] = [
-    "who was refused is in no log: more units sell only to buyers that the log has, and unmet demand \
-     is only what the changed rules refuse",
+    "who was refused by a node asks no second time: more units sell only to buyers whose order the \
+     log has; what was asked for in vain is told beside it, and how much of that there would have \
+     been units for at the end",
     "buyers order the same, at the same time, whatever they are shown",
     "the provider answers when it did; with a seed it approves 90 of 100 payments, else what it said \
      counts",
@@ -45,6 +49,23 @@ pub struct SpotlightWhatIf {
     pub history: Totals,
     /// Under the changed ones.
     pub changed: Totals,
+    /// What nodes refused in history, by SKU.
+    pub unmet: Vec<AskedInVain>,
+}
+
+/// Units of a SKU that were asked for, and refused before an order existed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskedInVain {
+    /// Which SKU.
+    pub sku: Sku,
+    /// How often, with every repeat.
+    pub requests: u64,
+    /// How many units, with every repeat.
+    pub units: u64,
+    /// By how many viewers; nearly, where they are many.
+    pub viewers: u64,
+    /// How many of the units the changed rules would have had left at the end.
+    pub could_have_sold: u64,
 }
 
 /// An order that would have ended otherwise.
@@ -63,7 +84,7 @@ pub struct ChangedOrder {
 pub struct WhatIf {
     /// The rules.
     pub rules: Rules,
-    /// Each spotlight that took an order, in the order of the log.
+    /// Each spotlight that took or refused an order, in the order of the log.
     pub spotlights: Vec<SpotlightWhatIf>,
     /// Orders that asked.
     pub orders: u64,
@@ -80,12 +101,34 @@ struct Twins {
     began: Position,
     history: Sale,
     changed: Sale,
+    unmet: BTreeMap<Sku, Observed>,
 }
 
 impl Twins {
     fn both(&mut self, mut change: impl FnMut(&mut Sale)) {
         change(&mut self.history);
         change(&mut self.changed);
+    }
+
+    fn refuse(&mut self, observed: &Observed) {
+        let Some(all) = self.unmet.get_mut(&observed.sku) else {
+            self.unmet.insert(observed.sku.clone(), observed.clone());
+            return;
+        };
+        all.requests = all.requests.saturating_add(observed.requests);
+        all.units = all.units.saturating_add(observed.units);
+        all.viewers.merge(&observed.viewers);
+    }
+
+    fn asked_in_vain(&self) -> Vec<AskedInVain> {
+        let of_sku = |(sku, all): (&Sku, &Observed)| AskedInVain {
+            sku: sku.clone(),
+            requests: all.requests,
+            units: all.units,
+            viewers: viewers(&all.viewers),
+            could_have_sold: all.units.min(self.changed.left(sku)),
+        };
+        self.unmet.iter().map(of_sku).collect()
     }
 }
 
@@ -103,7 +146,8 @@ impl World {
             Event::Spotlight(SpotlightEvent::SpotlightScheduled { terms }) => {
                 let history = Sale::new(terms, &Rules::default());
                 let changed = Sale::new(terms, rules);
-                let twins = Twins { began: event.position, history, changed };
+                let twins =
+                    Twins { began: event.position, history, changed, unmet: BTreeMap::new() };
                 self.sales.insert(terms.spotlight_id, twins);
             }
             Event::Spotlight(SpotlightEvent::StockAdjusted {
@@ -115,6 +159,11 @@ impl World {
             }) => {
                 if let Some(twins) = self.sales.get_mut(spotlight_id) {
                     twins.both(|sale| sale.adjust(sku, *delta, *refund_of));
+                }
+            }
+            Event::Spotlight(SpotlightEvent::DemandObserved { spotlight_id, observed, .. }) => {
+                if let Some(twins) = self.sales.get_mut(spotlight_id) {
+                    twins.refuse(observed);
                 }
             }
             Event::Order(OrderEvent::OrderAccepted { accepted }) => {
@@ -171,9 +220,10 @@ impl World {
             // the first ones by id, whatever the order of a map
             changed.sort_by_key(|order| order.order_id);
             changed.truncate(CHANGED_KEPT_MAX);
-            if asked {
+            if asked || !twins.unmet.is_empty() {
+                let unmet = twins.asked_in_vain();
                 let (history, changed) = (twins.history.totals, twins.changed.totals);
-                let found = SpotlightWhatIf { spotlight_id, history, changed };
+                let found = SpotlightWhatIf { spotlight_id, history, changed, unmet };
                 spotlights.push((twins.began, found));
             }
         }
@@ -216,7 +266,7 @@ pub async fn what_if(
 /// The answer as lines of text.
 pub fn render_what_if(answer: &WhatIf) -> String {
     let mut text = String::new();
-    for SpotlightWhatIf { spotlight_id, history, changed } in &answer.spotlights {
+    for SpotlightWhatIf { spotlight_id, history, changed, unmet } in &answer.spotlights {
         let _ = writeln!(text, "spotlight {spotlight_id}");
         for (name, totals) in [("as it was ", history), ("changed   ", changed)] {
             let sold_out = totals.sold_out_at.map_or_else(
@@ -227,6 +277,13 @@ pub fn render_what_if(answer: &WhatIf) -> String {
                 text,
                 "  {name} {} units sold in {} orders, {}, {sold_out}, {} units refused",
                 totals.sold_units, totals.confirmed_orders, totals.revenue, totals.refused_units
+            );
+        }
+        for AskedInVain { sku, requests, units, viewers, could_have_sold } in unmet {
+            let _ = writeln!(
+                text,
+                "  {sku}: {viewers} viewers asked in vain for {units} units in {requests} requests; \
+                 {could_have_sold} would have been left for them"
             );
         }
     }

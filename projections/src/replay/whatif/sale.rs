@@ -134,6 +134,12 @@ impl Sale {
         }
     }
 
+    /// Units that nobody holds or has bought.
+    pub(super) fn left(&self, sku: &Sku) -> u64 {
+        let left = self.stock.get(sku).map_or(0, |stock| stock.limit - stock.taken);
+        u64::try_from(left).unwrap_or(0)
+    }
+
     pub(super) fn outcome(&self, order: OrderId) -> Option<Outcome> {
         self.orders.get(&order).map(|order| order.outcome)
     }
