@@ -104,7 +104,7 @@ impl Rush {
 
 /// Both read models are built aside, swapped, rolled back and swapped again, while orders run.
 async fn swap_everything(auditor: &Auditor, rush: &Rush) {
-    for model in ["order_book", "sales_board"] {
+    for model in ["order_book", "sales_board", "unmet_demand", "waitlist"] {
         rush.go_on().await;
         auditor.run(0, &["rebuild", model, "--shadow", "--jobs", "2"]).await;
         rush.go_on().await;
