@@ -171,7 +171,7 @@ async fn what_was_refused_is_shown_to_the_host() {
         server.order(&viewer(name), "k", &asked).await.problem(409, "sold_out");
     }
     let path = format!("/v1/broadcasts/{broadcast}/metrics");
-    let told = eventually("all of it is told", Duration::from_secs(60), async || {
+    let told = eventually("all of it is told", Duration::from_mins(1), async || {
         let demand = server.get(&path, &host()).await.body["unmet_demand"].clone();
         (demand["requests"] == 4).then_some(demand)
     })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::server::{Server, host, order_of, viewer};
 use crate::support::eventually;
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 fn lines(units: u32) -> Value {
     json!({"lines": [{"sku": "lamp", "quantity": units}]})

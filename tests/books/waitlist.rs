@@ -66,7 +66,7 @@ async fn a_line_moves_up(books: Books) {
     for (name, at) in [("bob", 1), ("cat", 2), ("dan", 3)] {
         let (row, at_place) = place(&books, &story, spotlight, name).await;
         assert_eq!((row.status, at_place), (WaitStatus::Waiting, Some(at)), "{name}");
-        assert_eq!(row.viewer.as_ref().map(|viewer| viewer.as_str()), Some(name));
+        assert_eq!(row.viewer.as_ref().map(domain::ids::ViewerId::as_str), Some(name));
     }
     assert_eq!(place(&books, &story, other, "bob").await.1, Some(1));
 

@@ -273,6 +273,22 @@ impl Both {
         }
     }
 
+    /// Offers what is kept, if it is enough; an offer has an order of its own, which no gate was
+    /// asked for.
+    fn offer(&mut self, order: usize) {
+        let take = self.takes[order].clone();
+        let units = units_of(&take.lines);
+        let fits = |(sku, units)| self.kept.get(sku).is_some_and(|kept| kept >= units);
+        if self.admissions.contains_key(&order) || !units.iter().all(fits) {
+            return;
+        }
+        for (sku, units) in &units {
+            *self.kept.get_mut(sku).expect("fits") -= units;
+        }
+        self.story.offered(&take, self.epoch);
+        self.logged[order] = Logged::Held;
+    }
+
     async fn log(&mut self, step: &Step) {
         match step {
             Step::Reserve { order, known } if self.logged[*order] == Logged::No && *order != 5 => {
@@ -308,18 +324,7 @@ impl Both {
                 self.logged[*order] = Logged::Ended;
             }
             Step::Offer(order) if self.logged[*order] == Logged::No && *order != 5 => {
-                let take = self.takes[*order].clone();
-                let units = units_of(&take.lines);
-                let fits = |(sku, units)| self.kept.get(sku).is_some_and(|kept| kept >= units);
-                // an offer has an order of its own, which no gate was asked for
-                if self.admissions.contains_key(order) || !units.iter().all(fits) {
-                    return;
-                }
-                for (sku, units) in &units {
-                    *self.kept.get_mut(sku).expect("fits") -= units;
-                }
-                self.story.offered(&take, self.epoch);
-                self.logged[*order] = Logged::Held;
+                self.offer(*order);
             }
             Step::Leave(which) => {
                 let names = [viewer("ana maria"), viewer("bob")];

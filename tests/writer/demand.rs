@@ -52,7 +52,7 @@ async fn what_is_refused_is_told_once_a_second() {
     assert_eq!(second.timestamp_subsec_nanos(), 0);
     assert_eq!((observed.sku.clone(), observed.requests, observed.units), (sku(), 3, 5));
     let viewers: Vec<&str> =
-        observed.viewers.viewers.iter().map(|viewer| viewer.as_str()).collect();
+        observed.viewers.viewers.iter().map(domain::ids::ViewerRef::as_str).collect();
     assert_eq!((viewers, &observed.viewers.sketch), (vec!["ref-bob", "ref-cat"], &None));
     // a second without a refusal is not told
     rig.pass(DEMAND_EVERY * 3).await;

@@ -14,11 +14,14 @@ use domain::views::OrderStatus;
 
 use super::rig::{Rig, SPOTLIGHT, request};
 
+/// What somebody asks of an order.
+type Asks = fn(OrderId) -> OrderCommand;
+
 /// What is done with an order, and how it ends.
 struct Saga {
     method: &'static str,
     /// What its buyer or its host asks for, once it is there.
-    then: Option<(OrderStatus, fn(OrderId) -> OrderCommand)>,
+    then: Option<(OrderStatus, Asks)>,
     ends: OrderStatus,
     /// Calls to the provider, at least.
     calls: u32,
