@@ -29,7 +29,7 @@ const FAILS_EVERY: usize = 10;
 /// How long the group may take to share the partitions out: some heartbeats.
 const SHARED_WITHIN: Duration = Duration::from_mins(1);
 /// How long a node may answer from a sold-out verdict, with room for a busy machine.
-const REPEAT_WITHIN: Duration = Duration::from_secs(60);
+const REPEAT_WITHIN: Duration = Duration::from_mins(1);
 /// How long the stock that is shown may be behind the last order.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How long an order may take to end where nothing is broken any more.
-const ENDS_WITHIN: Duration = Duration::from_secs(180);
+const ENDS_WITHIN: Duration = Duration::from_mins(3);
 /// How long a client goes on asking where the answer is 503 with Retry-After.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 /// A client's pause before it asks again.
 const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(200);
 

@@ -1,6 +1,8 @@
 //! Commands in any order, with repeats: no oversell, one end per reservation, the fold of the log is
 //! the state that decided it, and every invariant holds.
 
+mod line;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::actor::{Actor, Role};
@@ -215,50 +217,8 @@ impl Show {
                 let command = OrderCommand::CancelOrder { order_id: order(*n), reason: None };
                 (id, Actor { role, subject }, Command::Order { command })
             }
-            Step::Join { id, v, both, units } => {
-                if !self.inbox.insert(*id) {
-                    return None;
-                }
-                let of = [("A", *units), ("B", *units)];
-                let lines = lines(if *both { &of } else { &of[..1] });
-                let wait = Box::new(waits(10 + v, lines));
-                let admission = Some(Admission {
-                    epoch: self.live.spotlight.epoch,
-                    number: 1_000 + id,
-                    at: at(self.now),
-                    offer_version: 1,
-                });
-                let command = SpotlightCommand::JoinWaitlist { wait, admission };
-                let id = Uuid::from_u128(0xb0_0000 + u128::from(*id));
-                (id, system, Command::Spotlight { command })
-            }
-            Step::Leave { id, v } => {
-                if !self.inbox.insert(*id) {
-                    return None;
-                }
-                let command = SpotlightCommand::LeaveWaitlist { viewer_ref: viewer(10 + v) };
-                let id = Uuid::from_u128(0xb0_0000 + u128::from(*id));
-                (id, system, Command::Spotlight { command })
-            }
-            Step::Offer { nth, what } => {
-                let offers = &self.live.spotlight.waitlist.offers;
-                let (order_id, offered) = offers.iter().nth(*nth)?;
-                let (order_id, viewer) = (*order_id, offered.viewer_ref.to_string());
-                let amount = self.live.orders.get(&order_id)?.order.accepted.as_ref()?.total;
-                let payment =
-                    PaymentChoice { provider: "simulated".to_owned(), method: "m".to_owned() };
-                let command = match what {
-                    0 => OrderCommand::RequestPayment { order_id, payment },
-                    1 => OrderCommand::RecordPayment {
-                        order_id,
-                        attempt: 1,
-                        result: PaymentResult::Captured { amount },
-                    },
-                    2 => OrderCommand::CancelOrder { order_id, reason: None },
-                    _ => OrderCommand::ExpireHold { order_id },
-                };
-                let actor = Actor { role: Role::Viewer, subject: Some(viewer) };
-                (id, actor, Command::Order { command })
+            Step::Join { .. } | Step::Leave { .. } | Step::Offer { .. } => {
+                return self.in_line(step);
             }
             Step::Host { id, what, units } => {
                 if !self.inbox.insert(*id) {
