@@ -8,8 +8,8 @@ use domain::order::{Accepted, OrderCommand};
 use domain::ports::{Entry, EntryState, PortError, Take, TakeOutcome};
 
 use super::Process;
+use super::in_hand::Next;
 use super::payment::Payment;
-use super::payments::Next;
 use super::proposals::{Proposal, Purpose};
 use crate::intake::admit_record;
 

@@ -8,6 +8,7 @@
 mod expiry;
 mod gateway;
 pub mod guard;
+mod in_hand;
 mod late;
 mod parked;
 mod payment;

@@ -1,10 +1,7 @@
-//! All payments: which are in hand, when each is looked at again, and the one call that each makes
-//! at a time.
+//! All payments, and the one call that each makes at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::command::Command;
 use domain::envelope::{Position, Recorded};
 use domain::event::StreamId;
@@ -17,6 +14,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use metrics::{counter, gauge};
 
+use super::in_hand::{ASK_PAUSE, InHand, Next};
 use super::payment::{Payment, REFUND_PENDING_MAX, REFUND_UNANSWERED_MAX, Step, moved};
 use super::proposals::{Proposal, Purpose};
 use super::{Process, ROLE, SWEEP_MAX};
@@ -28,14 +26,6 @@ use crate::metrics::{PAYMENT_CALLS_TOTAL, PAYMENTS_OPEN_ORDERS};
 pub const PAYMENTS_MAX: usize = 256;
 /// Orders that wait for their turn; beyond it no events are read.
 pub const WAITING_MAX: usize = 65_536;
-/// First pause before a provider is asked again; doubled up to [`ASK_PAUSE_MAX`].
-pub const ASK_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause before a provider is asked again.
-pub const ASK_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// Longest pause before a provider is asked for a refund that it has in hand.
-pub const PENDING_PAUSE_MAX: Duration = Duration::from_mins(15);
-/// When an answer that is in the command log is looked for, if its event does not come before.
-pub const RECHECK_PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two lists of open payments from the order book.
 pub const RELIST_PAUSE: Duration = Duration::from_secs(10);
 /// The pause between two checkpoints.
@@ -46,117 +36,12 @@ pub const TELLS_MAX: usize = 3;
 /// The code of a refund that no provider answered.
 const UNANSWERED: &str = "unanswered";
 
-/// When an order is looked at again.
-pub(super) enum Next {
-    /// When an event of it comes.
-    Event,
-    /// Its answer is on its way; look whether it arrived.
-    Recheck,
-    /// After a pause that grows; at the latest at this time.
-    Ask(Option<Timestamp>),
-    /// The provider has it in hand for longer: after a pause that grows further.
-    Pending,
-}
-
-#[derive(Default)]
-struct Desk {
-    waiting: VecDeque<OrderId>,
-    /// In `waiting`.
-    queued: BTreeSet<OrderId>,
-    /// Being worked on; true where an event came meanwhile.
-    busy: BTreeMap<OrderId, bool>,
-    again: BTreeSet<(Timestamp, OrderId)>,
-    again_of: BTreeMap<OrderId, Timestamp>,
-    asked: BTreeMap<OrderId, u32>,
-    /// Was worked on, and is not done.
-    begun: BTreeSet<OrderId>,
-}
-
-impl Desk {
-    fn queue(&mut self, order: OrderId) {
-        if let Some(dirty) = self.busy.get_mut(&order) {
-            *dirty = true;
-        } else if self.queued.insert(order) {
-            self.waiting.push_back(order);
-        }
-    }
-
-    /// The next order in turn, and whether it was worked on before.
-    fn start(&mut self) -> Option<(OrderId, bool)> {
-        let order = self.waiting.pop_front()?;
-        self.queued.remove(&order);
-        self.busy.insert(order, false);
-        if let Some(at) = self.again_of.remove(&order) {
-            self.again.remove(&(at, order));
-        }
-        Some((order, self.begun.contains(&order)))
-    }
-
-    fn finish(&mut self, order: OrderId, next: &Next, now: Timestamp) {
-        let dirty = self.busy.remove(&order).unwrap_or(false);
-        if matches!(next, Next::Event) {
-            self.begun.remove(&order);
-        } else {
-            self.begun.insert(order);
-        }
-        let pause = match next {
-            Next::Event => {
-                self.asked.remove(&order);
-                None
-            }
-            Next::Recheck => Some(RECHECK_PAUSE),
-            Next::Pending => {
-                let asked = self.asked.entry(order).or_default();
-                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(11));
-                *asked = asked.saturating_add(1);
-                Some(grown.min(PENDING_PAUSE_MAX))
-            }
-            Next::Ask(latest) => {
-                let asked = self.asked.entry(order).or_default();
-                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(8));
-                *asked += 1;
-                let left = latest.map_or(ASK_PAUSE_MAX, |at| between(now, at).max(ASK_PAUSE));
-                Some(grown.min(ASK_PAUSE_MAX).min(left))
-            }
-        };
-        if dirty {
-            self.queue(order);
-        } else if let Some(pause) = pause {
-            let at = now + delta(pause);
-            self.again.insert((at, order));
-            self.again_of.insert(order, at);
-        }
-    }
-
-    /// What the order book lists as open.
-    fn take_in(&mut self, open: Vec<OrderId>) {
-        for order in open {
-            // one that waits for its turn or its time is in hand
-            if !self.again_of.contains_key(&order) {
-                self.queue(order);
-            }
-        }
-    }
-
-    fn wake(&mut self, now: Timestamp) {
-        while let Some((at, order)) = self.again.first().copied().filter(|(at, _)| *at <= now) {
-            self.again.remove(&(at, order));
-            self.again_of.remove(&order);
-            self.queue(order);
-        }
-    }
-
-    fn open(&self) -> usize {
-        self.waiting.len() + self.busy.len() + self.again.len()
-    }
-}
-
 impl Process {
     /// Drives payments until the lease is lost. Whatever reads or writes is polled beside the
     /// payments: one that waited alone for a connection would wait for those that hold them all.
     pub(super) async fn pay(&self, epoch: u64) {
         let mut position = self.started_at().await;
-        let mut desk = Desk::default();
+        let mut in_hand = InHand::default();
         let mut running: FuturesUnordered<BoxFuture<'_, (OrderId, Next)>> = FuturesUnordered::new();
         let mut tail: BoxFuture<'_, Vec<Recorded>> = Box::pin(self.events_after(position));
         let mut listing: Fuse<BoxFuture<'_, Vec<OrderId>>> = Fuse::terminated();
@@ -165,32 +50,34 @@ impl Process {
         let mut checkpoint_at = relist_at;
         loop {
             let now = self.ports.clock.now();
-            desk.wake(now);
+            in_hand.wake(now);
             if now >= relist_at && listing.is_terminated() {
-                listing =
-                    self.list_open(WAITING_MAX.saturating_sub(desk.waiting.len())).boxed().fuse();
+                listing = self
+                    .list_open(WAITING_MAX.saturating_sub(in_hand.waiting.len()))
+                    .boxed()
+                    .fuse();
                 relist_at = now + delta(RELIST_PAUSE);
             }
             while running.len() < self.config.payments.max(1)
-                && let Some((order, again)) = desk.start()
+                && let Some((order, again)) = in_hand.start()
             {
                 running.push(Box::pin(async move { (order, self.work_on(order, again).await) }));
             }
             gauge!(PAYMENTS_OPEN_ORDERS)
-                .set(f64::from(u32::try_from(desk.open()).unwrap_or(u32::MAX)));
-            let next_at = desk.again.first().map_or(relist_at, |(at, _)| relist_at.min(*at));
+                .set(f64::from(u32::try_from(in_hand.open()).unwrap_or(u32::MAX)));
+            let next_at = in_hand.next_at().map_or(relist_at, |at| relist_at.min(at));
             tokio::select! {
                 biased;
                 Some((order, next)) = running.next(), if !running.is_empty() => {
-                    desk.finish(order, &next, self.ports.clock.now());
+                    in_hand.finish(order, &next, self.ports.clock.now());
                 }
-                open = &mut listing => desk.take_in(open),
+                open = &mut listing => in_hand.take_in(open),
                 Err(()) = &mut checking => return,
-                events = &mut tail, if desk.waiting.len() < WAITING_MAX => {
+                events = &mut tail, if in_hand.waiting.len() < WAITING_MAX => {
                     for recorded in &events {
                         position = recorded.position;
                         if let Some(order) = moved(&recorded.event) {
-                            desk.queue(order);
+                            in_hand.queue(order);
                         }
                     }
                     tail = Box::pin(self.events_after(position));

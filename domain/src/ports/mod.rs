@@ -10,6 +10,7 @@ mod command_log;
 mod event_log;
 mod event_store;
 mod feed_bus;
+mod gate_snapshot;
 mod order_book;
 mod parked_book;
 mod payment_gateway;
@@ -33,6 +34,7 @@ pub use feed_bus::{
     Attendance, Audience, FeedBus, FeedMessage, FeedPosition, FeedSubscription, History, Report,
     Snapshot,
 };
+pub use gate_snapshot::{GateSnapshot, Loaded, SnapshotOrder};
 pub use order_book::{OrderBook, OrderQuery, Page};
 pub use parked_book::{ParkedAction, ParkedBook, ParkedVerb};
 pub use payment_gateway::{PaymentCall, PaymentGateway};
@@ -41,8 +43,8 @@ pub use room_book::{RoomBook, RoomTotals};
 pub use row_reader::RowReader;
 pub use sales_board::{SalesBoard, SalesTotals};
 pub use stock_gate::{
-    Applied, Entry, EntryState, GateOffer, GateSnapshot, GateView, Loaded, Narrow, Narrowed,
-    Narrowing, PendingEntry, SnapshotOrder, SoldOutVerdict, StockGate, Take, TakeOutcome,
+    Applied, Entry, EntryState, GateOffer, GateView, Narrow, Narrowed, Narrowing, PendingEntry,
+    SoldOutVerdict, StockGate, Take, TakeOutcome,
 };
 pub use webhook_book::{
     AttemptResult, ClaimedDelivery, DeliveryStatus, EndpointStatus, WebhookBook, WebhookDelivery,
