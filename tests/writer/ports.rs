@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::intake::{GateRebuilder, Presence, ReadModels};
@@ -21,8 +22,7 @@ use domain::ports::{
 };
 use domain::spotlight::SpotlightCommand;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 /// A consumer that gets what a test sends.
 pub struct Script {
@@ -90,24 +90,31 @@ pub struct FaultyStore {
     pub appends: AtomicUsize,
     /// What a process has only so many of; who waits gets the next one in turn.
     connections: Semaphore,
+    /// How long each use of a connection takes.
+    pub answers_after: Mutex<Duration>,
+    clock: Arc<dyn Clock>,
 }
 
 impl FaultyStore {
-    pub fn new(inner: MemoryStore) -> Arc<Self> {
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
-            inner,
+            inner: MemoryStore::new(clock.clone()),
             cursed: Mutex::default(),
             ambiguous: Mutex::default(),
             away: AtomicBool::new(false),
             appends: AtomicUsize::new(0),
             connections: Semaphore::new(1),
+            answers_after: Mutex::default(),
+            clock,
         })
     }
 
     async fn connected(&self) -> SemaphorePermit<'_> {
         let permit = self.connections.acquire().await.expect("is never closed");
-        // the answer does not come at once
-        tokio::task::yield_now().await;
+        let pause = *self.answers_after.lock();
+        if !pause.is_zero() {
+            self.clock.sleep(pause).await;
+        }
         permit
     }
 

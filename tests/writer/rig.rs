@@ -10,7 +10,6 @@ use commands::intake::{
 };
 use commands::log::{MEMORY_LOG_DEPTH, MemoryCommandLog};
 use commands::process::{self, ProcessConfig, ProcessPorts, SimulatedGateway};
-use commands::store::MemoryStore;
 use commands::writer::{self, WriterConfig, WriterPorts};
 use domain::Timestamp;
 use domain::actor::{Actor, Role};
@@ -82,7 +81,7 @@ impl Rig {
     pub fn idle() -> Self {
         let clock = Arc::new(ManualClock::new(start_time()));
         let faults = Faults::settable();
-        let store = FaultyStore::new(MemoryStore::new(clock.clone()));
+        let store = FaultyStore::new(clock.clone());
         let log = Arc::new(FaultyLog {
             inner: MemoryCommandLog::new(TOPIC, 1, MEMORY_LOG_DEPTH),
             next: parking_lot::Mutex::default(),
