@@ -101,7 +101,7 @@ impl Rig {
             clock: clock.clone(),
         });
         let signer = Arc::new(ReceiptSigner::from_seed(&SEED));
-        let (receipts, worker) = Receipts::new(signer, accepted.clone(), clock.clone());
+        let (receipts, worker) = Receipts::new(signer, accepted.clone());
         let ports = IntakePorts {
             gate: gate.clone(),
             log: log.clone(),

@@ -68,8 +68,7 @@ impl Around<'_> {
         let seed = keyed_hash(self.secrets.installation.expose_secret(), b"onair receipt key v1");
         let signer = Arc::new(ReceiptSigner::from_seed(&seed));
         let receipt_key = signer.public_key();
-        let (receipts, worker) =
-            Receipts::new(signer, Arc::clone(&parts.accepted), Arc::clone(&self.clock));
+        let (receipts, worker) = Receipts::new(signer, Arc::clone(&parts.accepted));
         let intake = IntakePorts {
             gate: Arc::clone(&parts.gate),
             log: Arc::clone(&parts.log),

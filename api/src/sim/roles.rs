@@ -146,8 +146,7 @@ impl Shop {
         let (running, stopped) = (Arc::clone(&intake), Arc::clone(&intake));
         let signer = Arc::new(ReceiptSigner::from_seed(&[7; 32]));
         let start = move || {
-            let (receipts, worker) =
-                Receipts::new(Arc::clone(&signer), shop.accepted.clone(), shop.clock.clone());
+            let (receipts, worker) = Receipts::new(Arc::clone(&signer), shop.accepted.clone());
             let models = SimReadModels {
                 models: [
                     Arc::new(ReadModel::order_book(shop.order_book())),

@@ -1,27 +1,20 @@
 //! Promises are made together: what waits is signed once and written down in one round trip.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::Timestamp;
-use domain::ports::{AcceptedOrders, Clock};
+use domain::ports::AcceptedOrders;
 use domain::views::{AcceptedOrder, ReceiptJson};
 use metrics::histogram;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::merkle::ReceiptSigner;
-use crate::clock::between;
 use crate::metrics::RECEIPTS_BATCH_ORDERS;
 
 /// Orders that wait for their receipt.
 pub const RECEIPTS_QUEUE_MAX: usize = 8_192;
 /// Orders that are signed together.
 pub const RECEIPTS_BATCH_MAX: usize = 1_024;
-
-/// The least time from one signature to the next. A busy node signs and writes down together what
-/// comes meanwhile, which costs less than half of the CPU; a lone order does not wait.
-pub const RECEIPTS_PAUSE: Duration = Duration::from_millis(1);
 
 struct Waiting {
     order: AcceptedOrder,
@@ -40,8 +33,6 @@ pub struct ReceiptsWorker {
     queue: mpsc::Receiver<Waiting>,
     signer: Arc<ReceiptSigner>,
     accepted: Arc<dyn AcceptedOrders>,
-    clock: Arc<dyn Clock>,
-    signed_at: Timestamp,
 }
 
 impl Receipts {
@@ -49,11 +40,9 @@ impl Receipts {
     pub fn new(
         signer: Arc<ReceiptSigner>,
         accepted: Arc<dyn AcceptedOrders>,
-        clock: Arc<dyn Clock>,
     ) -> (Self, ReceiptsWorker) {
-        let (sender, queue) = mpsc::channel(RECEIPTS_QUEUE_MAX);
-        let signed_at = Timestamp::MIN_UTC;
-        (Self { queue: sender }, ReceiptsWorker { queue, signer, accepted, clock, signed_at })
+        let (sender, receiver) = mpsc::channel(RECEIPTS_QUEUE_MAX);
+        (Self { queue: sender }, ReceiptsWorker { queue: receiver, signer, accepted })
     }
 
     /// Signs what was acknowledged and writes it down; nothing where that failed, and then nothing
@@ -70,8 +59,8 @@ impl Receipts {
 }
 
 impl ReceiptsWorker {
-    /// Makes promises until `shutdown`, and then those that already wait. It waits for no batch to
-    /// fill, only for [`RECEIPTS_PAUSE`] to have passed.
+    /// Makes promises until `shutdown`, and then those that already wait. It waits for no time to
+    /// pass and for no batch to fill.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut batch = Vec::with_capacity(RECEIPTS_BATCH_MAX);
         loop {
@@ -86,19 +75,8 @@ impl ReceiptsWorker {
             if received == 0 {
                 return;
             }
-            self.rest().await;
             self.gather(&mut batch).await;
-            self.signed_at = self.clock.now();
             self.promise(std::mem::take(&mut batch)).await;
-        }
-    }
-
-    async fn rest(&self) {
-        let now = self.clock.now();
-        let since =
-            if now < self.signed_at { RECEIPTS_PAUSE } else { between(self.signed_at, now) };
-        if let Some(left) = RECEIPTS_PAUSE.checked_sub(since).filter(|left| !left.is_zero()) {
-            self.clock.sleep(left).await;
         }
     }
 
