@@ -17,6 +17,9 @@ pub const PENDING_PAUSE_MAX: Duration = Duration::from_mins(15);
 /// When an answer that is in the command log is looked for, if its event does not come before.
 pub const RECHECK_PAUSE: Duration = Duration::from_secs(5);
 
+/// Doublings that take [`ASK_PAUSE`] past [`PENDING_PAUSE_MAX`].
+const DOUBLINGS_MAX: u32 = 11;
+
 /// When an order is looked at again.
 pub(super) enum Next {
     /// When an event of it comes.
@@ -78,18 +81,10 @@ impl InHand {
                 None
             }
             Next::Recheck => Some(RECHECK_PAUSE),
-            Next::Pending => {
-                let asked = self.asked.entry(order).or_default();
-                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(11));
-                *asked = asked.saturating_add(1);
-                Some(grown.min(PENDING_PAUSE_MAX))
-            }
+            Next::Pending => Some(self.grown_pause(order).min(PENDING_PAUSE_MAX)),
             Next::Ask(latest) => {
-                let asked = self.asked.entry(order).or_default();
-                let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(8));
-                *asked += 1;
                 let left = latest.map_or(ASK_PAUSE_MAX, |at| between(now, at).max(ASK_PAUSE));
-                Some(grown.min(ASK_PAUSE_MAX).min(left))
+                Some(self.grown_pause(order).min(ASK_PAUSE_MAX).min(left))
             }
         };
         if dirty {
@@ -99,6 +94,14 @@ impl InHand {
             self.again.insert((at, order));
             self.again_of.insert(order, at);
         }
+    }
+
+    /// [`ASK_PAUSE`], doubled each time up to past the longest of the bounds.
+    fn grown_pause(&mut self, order: OrderId) -> Duration {
+        let asked = self.asked.entry(order).or_default();
+        let grown = ASK_PAUSE.saturating_mul(1 << (*asked).min(DOUBLINGS_MAX));
+        *asked = asked.saturating_add(1);
+        grown
     }
 
     /// What the order book lists as open.

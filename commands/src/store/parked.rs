@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Timestamp;
@@ -15,12 +14,11 @@ use sqlx::{PgPool, SqlitePool};
 use super::STORE;
 use super::numbers::from_limit;
 use super::open::{Kind, OpenError, kind_of};
+use super::sqlite::BUSY;
 use super::stored::{PARKED_COLUMNS, StoredParked};
 
 /// Connections of a book: it is seldom looked at.
 const CONNECTIONS: u32 = 1;
-/// How long a book waits for the owner of a file.
-const BUSY: Duration = Duration::from_secs(30);
 
 /// Opens the book of a store, also while a server runs on it; it connects when it is asked.
 ///

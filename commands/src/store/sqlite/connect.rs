@@ -16,7 +16,7 @@ use super::super::open::{APPLIED, OpenError, check_migrated};
 use super::super::{STORE, StoreOptions};
 
 /// How long a connection waits for another one's transaction, which may itself wait for a busy disk.
-const BUSY: Duration = Duration::from_secs(30);
+pub(in super::super) const BUSY: Duration = Duration::from_secs(30);
 /// How long a read waits for a connection of the pool.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// What the lock's file adds to the database file's name.

@@ -24,6 +24,7 @@ use domain::ports::{
 use sqlx::sqlite::SqlitePool;
 use tokio_util::task::TaskTracker;
 
+pub(super) use connect::BUSY;
 pub use connect::migrate;
 pub(super) use import::SqliteSink;
 pub(super) use keys::SqliteShredder;
