@@ -124,7 +124,7 @@ impl Metadata {
         put("topic", self.source.topic.clone());
         put("partition", self.source.partition.to_string());
         put("offset", self.source.offset.to_string());
-        put("decided_at", rfc3339::with_micros(&self.decided_at));
+        put("decided_at", rfc3339::with_micros(&self.decided_at).to_string());
         if self.followed_by > 0 {
             put("followed_by", self.followed_by.to_string());
         }
@@ -150,7 +150,7 @@ impl Metadata {
             causation: self.causation.map(AsText),
             command_id: AsText(self.command_id),
             correlation: AsText(self.correlation),
-            decided_at: &time,
+            decided_at: time.as_str(),
             followed_by: (self.followed_by > 0).then_some(AsText(self.followed_by)),
             offset: AsText(self.source.offset),
             partition: AsText(self.source.partition),

@@ -119,6 +119,22 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Requested => "requested",
+            Self::RequiresAction => "requires_action",
+            Self::Authorized => "authorized",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::Unknown => "unknown",
+            Self::Voided => "voided",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
+        }
+    }
+
     /// Whether the provider may hold or take the buyer's money through this attempt.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Requested | Self::RequiresAction | Self::Authorized | Self::Unknown)

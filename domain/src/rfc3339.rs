@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike};
 use serde::de::{Deserializer, Error, Visitor};
-use serde::ser::Serializer;
+use serde::ser::{Serialize, Serializer};
 
 use crate::Timestamp;
 
@@ -15,23 +15,80 @@ const TEXT_BYTES: usize = "2026-11-23T00:00:00.000000000Z".len();
 const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 const NANOS: u32 = 1_000_000_000;
 
+/// A time as it is written; an ordinary one takes no memory of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(Written);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Written {
+    Ordinary { bytes: [u8; TEXT_BYTES], length: usize },
+    Strange(String),
+}
+
+impl Text {
+    const fn new() -> Self {
+        Self(Written::Ordinary { bytes: [0; TEXT_BYTES], length: 0 })
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            // what is pushed is ASCII
+            Written::Ordinary { bytes, length } => {
+                bytes.get(..*length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+            }
+            Written::Strange(text) => text,
+        }
+    }
+
+    fn push(&mut self, sign: u8) {
+        if let Written::Ordinary { bytes, length } = &mut self.0
+            && let Some(place) = bytes.get_mut(*length)
+        {
+            *place = sign;
+            *length += 1;
+        }
+    }
+
+    /// The digits of a number, from that of `highest` on.
+    fn digits(&mut self, number: u32, mut highest: u32) {
+        while highest > 0 {
+            let digit = u8::try_from(number / highest % 10).unwrap_or(0);
+            self.push(b'0' + digit);
+            highest /= 10;
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// With six decimals, always.
-pub fn with_micros(at: &Timestamp) -> String {
+pub fn with_micros(at: &Timestamp) -> Text {
     match seconds(at) {
         Some(mut text) => {
-            text.push('.');
-            digits(&mut text, at.nanosecond() / 1_000, 100_000);
-            text.push('Z');
+            text.push(b'.');
+            text.digits(at.nanosecond() / 1_000, 100_000);
+            text.push(b'Z');
             text
         }
-        None => at.to_rfc3339_opts(SecondsFormat::Micros, true),
+        None => Text(Written::Strange(at.to_rfc3339_opts(SecondsFormat::Micros, true))),
     }
 }
 
 /// With none, three, six or nine decimals: as many as are needed.
-pub fn shortest(at: &Timestamp) -> String {
+pub fn shortest(at: &Timestamp) -> Text {
     let Some(mut text) = seconds(at) else {
-        return at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        return Text(Written::Strange(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
     };
     let nanos = at.nanosecond();
     let (number, highest) = match nanos {
@@ -41,41 +98,33 @@ pub fn shortest(at: &Timestamp) -> String {
         _ => (nanos, 100_000_000),
     };
     if highest > 0 {
-        text.push('.');
-        digits(&mut text, number, highest);
+        text.push(b'.');
+        text.digits(number, highest);
     }
-    text.push('Z');
+    text.push(b'Z');
     text
 }
 
 /// Down to the seconds; nothing where the time is out of the ordinary.
-fn seconds(at: &Timestamp) -> Option<String> {
+fn seconds(at: &Timestamp) -> Option<Text> {
     let at = at.naive_utc();
     let year = u32::try_from(at.year()).ok().filter(|_| YEARS.contains(&at.year()))?;
     if at.nanosecond() >= NANOS {
         return None;
     }
-    let mut text = String::with_capacity(TEXT_BYTES);
-    digits(&mut text, year, 1_000);
+    let mut text = Text::new();
+    text.digits(year, 1_000);
     for (sign, number) in [
-        ('-', at.month()),
-        ('-', at.day()),
-        ('T', at.hour()),
-        (':', at.minute()),
-        (':', at.second()),
+        (b'-', at.month()),
+        (b'-', at.day()),
+        (b'T', at.hour()),
+        (b':', at.minute()),
+        (b':', at.second()),
     ] {
         text.push(sign);
-        digits(&mut text, number, 10);
+        text.digits(number, 10);
     }
     Some(text)
-}
-
-/// The digits of a number, from that of `highest` on.
-fn digits(text: &mut String, number: u32, mut highest: u32) {
-    while highest > 0 {
-        text.push(char::from_digit(number / highest % 10, 10).unwrap_or('0'));
-        highest /= 10;
-    }
 }
 
 /// Reads a time; whatever chrono reads.
@@ -143,7 +192,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// # Errors
 /// Those of the serialiser.
 pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shortest(at))
+    shortest(at).serialize(serializer)
 }
 
 /// As chrono reads it.
@@ -198,7 +247,7 @@ mod tests {
     fn what_is_written_is_what_chrono_writes() {
         for at in times() {
             let micros = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-            assert_eq!(with_micros(&at), micros);
+            assert_eq!(with_micros(&at).as_str(), micros);
             let json = serde_json::to_value(at).expect("serialises");
             assert_eq!(serialize(&at, serde_json::value::Serializer).expect("serialises"), json);
         }
@@ -208,9 +257,10 @@ mod tests {
     fn what_is_read_is_what_chrono_reads() {
         for at in times().filter(|at| YEARS.contains(&at.year())) {
             for text in [with_micros(&at), shortest(&at)] {
-                let read_by_chrono = DateTime::parse_from_rfc3339(&text).map(|at| at.to_utc());
-                assert_eq!(read(&text), read_by_chrono, "{text}");
-                let json = serde_json::Value::from(text.as_str());
+                let text = text.as_str();
+                let read_by_chrono = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+                assert_eq!(read(text), read_by_chrono, "{text}");
+                let json = serde_json::Value::from(text);
                 let by_serde: Timestamp = serde_json::from_value(json.clone()).expect("a time");
                 assert_eq!(deserialize(json).expect("a time"), by_serde, "{text}");
             }

@@ -305,7 +305,7 @@ async fn a_receipt_is_checked_against_its_key_and_the_log() {
     let leaf = commands::intake::receipt_leaf(&accepted, &recorded.metadata.source);
     let signer = ReceiptSigner::from_seed(&[7; 32]);
     let key = hex::encode(signer.public_key());
-    let receipts = signer.sign(vec!["{}".to_owned(), leaf.clone(), leaf.replace(":1,", ":2,")]);
+    let receipts = signer.sign(&["{}".to_owned(), leaf.clone(), leaf.replace(":1,", ":2,")]);
     for base in Base::both(&rows).await {
         let dir = base.dir.path();
         let file = base.file("receipt.json");

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use commands::intake::{Asker, OrderRequest, PlaceRefusal};
 use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
@@ -27,6 +28,8 @@ use crate::wire::{OfferBody, OrderBody};
 const JSON: &str = "application/json";
 /// Bytes that an order with its receipt hardly ever exceeds: its text need not grow.
 const ORDER_BYTES: usize = 3 * 1_024;
+/// Headers of the answer, with those that every answer gets: their map need not grow.
+const HEADERS: usize = 8;
 
 /// Place an order
 ///
@@ -150,10 +153,14 @@ fn accepted(order: &OrderBody, replayed: bool) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(&order.location()).map_err(Problem::internal)?;
     let mut body = Vec::with_capacity(ORDER_BYTES);
     serde_json::to_writer(&mut body, order).map_err(Problem::internal)?;
-    let headers = [(LOCATION, location), (CONTENT_TYPE, HeaderValue::from_static(JSON))];
-    let mut response = (StatusCode::ACCEPTED, headers, body).into_response();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(LOCATION, location);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     if replayed {
-        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }

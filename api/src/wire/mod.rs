@@ -39,7 +39,7 @@ pub struct MoneyBody {
 
 impl From<Money> for MoneyBody {
     fn from(money: Money) -> Self {
-        Self { minor: money.minor, currency: money.currency.to_string() }
+        Self { minor: money.minor, currency: money.currency.code().to_owned() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! An order as clients read it.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use domain::order::OrderReason;
 use domain::payment::NextAction;
@@ -29,7 +31,8 @@ pub struct LineBody {
 pub struct PaymentBody {
     /// none, requested, `requires_action`, authorized, captured, declined, unknown, voided,
     /// `partially_refunded` or refunded.
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: Cow<'static, str>,
     /// Whether the buyer may try again.
     pub retryable: bool,
     /// Which provider; null before the first attempt.
@@ -56,7 +59,8 @@ pub struct OrderBody {
     /// Who ordered; null once shredded.
     pub viewer: Option<String>,
     /// pending, reserved, confirmed, failed, cancelled or refunded.
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: Cow<'static, str>,
     /// Why it ended, or waits; an open list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -120,7 +124,7 @@ impl From<OrderView> for OrderBody {
             unit_price: line.unit_price.into(),
         });
         let payment = PaymentBody {
-            status: name_of(order.payment.status),
+            status: order.payment.status.as_str().into(),
             retryable: order.payment.retryable,
             provider: order.payment.provider,
             attempts: order.payment.attempts,
@@ -131,7 +135,7 @@ impl From<OrderView> for OrderBody {
             spotlight_id: order.spotlight_id.0,
             broadcast_id: order.broadcast_id.0,
             viewer: order.viewer.map(Into::into),
-            status: order.status.as_str().to_owned(),
+            status: order.status.as_str().into(),
             reason: order.reason.map(OrderReason::as_str).map(ToOwned::to_owned),
             lines: lines.collect(),
             total: order.total.into(),

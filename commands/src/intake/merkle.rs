@@ -2,20 +2,22 @@
 
 use domain::envelope::Source;
 use domain::fingerprint::lower_hex;
+use domain::ids::{OrderId, SpotlightId};
 use domain::line::PricedLine;
 use domain::merkle::{Hash, climbed, leaf_hash, tree};
-use domain::money::Money;
+use domain::money::{Currency, Money};
 use domain::order::Accepted;
 use domain::rfc3339;
 use domain::seal::key_id;
+use domain::views::ReceiptJson;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What the signature says it is for.
 const CONTEXT: &[u8] = b"onair receipt v1\n";
 
 /// A signed promise: this leaf was among `tree_size` orders that the log acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Receipt {
     /// What was promised, as the exact JSON text that was hashed.
     pub leaf: String,
@@ -70,28 +72,42 @@ impl ReceiptSigner {
         *self.key.verifying_key().as_bytes()
     }
 
-    /// The receipts of a batch, in order: one signature for all of them.
-    pub fn sign(&self, leaves: Vec<String>) -> Vec<Receipt> {
+    /// The receipts of a batch, in order: one signature for all of them. Nothing where one does not
+    /// serialise, which texts and numbers always do.
+    pub fn sign(&self, leaves: &[String]) -> Vec<Option<ReceiptJson>> {
         let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf.as_bytes())).collect();
         let tree_size = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         let (root, paths) = tree(&hashes);
         let signature = lower_hex(&self.key.sign(&signed(tree_size, &root)).to_bytes());
-        let root = root.to_string();
         leaves
-            .into_iter()
-            .zip(paths)
+            .iter()
+            .zip(&paths)
             .zip(0_u64..)
-            .map(|((leaf, path), index)| Receipt {
-                leaf,
-                index,
-                tree_size,
-                path: path.iter().map(Hash::to_string).collect(),
-                root: root.clone(),
-                signature: signature.clone(),
-                key_id: self.key_id.clone(),
+            .map(|((leaf, path), index)| {
+                ReceiptJson::of(&Written {
+                    leaf,
+                    index,
+                    tree_size,
+                    path,
+                    root,
+                    signature: &signature,
+                    key_id: &self.key_id,
+                })
             })
             .collect()
     }
+}
+
+/// A [`Receipt`] as it is written, which most are and few are read.
+#[derive(Serialize)]
+struct Written<'a> {
+    leaf: &'a str,
+    index: u64,
+    tree_size: u64,
+    path: &'a [Hash],
+    root: Hash,
+    signature: &'a str,
+    key_id: &'a str,
 }
 
 /// Whether a receipt is the promise of the owner of a key.
@@ -128,16 +144,20 @@ fn signed(tree_size: u64, root: &Hash) -> Vec<u8> {
     [CONTEXT, &tree_size.to_be_bytes(), &root.0].concat()
 }
 
+/// Bytes that the leaf of an order of a line or two does not exceed: its text need not grow.
+const LEAF_BYTES: usize = 1_024;
+
 /// What a receipt promises. Members stand in alphabetical order, without white space: the text is
 /// its own canonical form.
 #[derive(Serialize)]
 struct Leaf<'a> {
-    accepted_at: String,
-    lines: Vec<LeafLine<'a>>,
+    accepted_at: rfc3339::Text,
+    #[serde(serialize_with = "lines")]
+    lines: &'a [PricedLine],
     offer_version: u32,
-    order_id: String,
+    order_id: OrderId,
     source: LeafSource<'a>,
-    spotlight_id: String,
+    spotlight_id: SpotlightId,
     total: LeafMoney,
     viewer_ref: &'a str,
 }
@@ -151,7 +171,7 @@ struct LeafLine<'a> {
 
 #[derive(Serialize)]
 struct LeafMoney {
-    currency: String,
+    currency: Currency,
     minor: i64,
 }
 
@@ -162,37 +182,40 @@ struct LeafSource<'a> {
     topic: &'a str,
 }
 
-fn money(money: Money) -> LeafMoney {
-    LeafMoney { currency: money.currency.code().to_owned(), minor: money.minor }
+const fn money(money: Money) -> LeafMoney {
+    LeafMoney { currency: money.currency, minor: money.minor }
 }
 
-fn line(line: &PricedLine) -> LeafLine<'_> {
-    LeafLine {
+fn lines<S: Serializer>(lines: &[PricedLine], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(lines.iter().map(|line| LeafLine {
         quantity: line.quantity.get(),
         sku: line.sku.as_str(),
         unit_price: money(line.unit_price),
-    }
+    }))
 }
 
 /// The leaf of an accepted order; every part of it is in the log as well.
 pub fn leaf_of(accepted: &Accepted, source: &Source) -> String {
-    let at = accepted.admission.at;
     let leaf = Leaf {
-        accepted_at: rfc3339::with_micros(&at),
-        lines: accepted.lines.iter().map(line).collect(),
+        accepted_at: rfc3339::with_micros(&accepted.admission.at),
+        lines: &accepted.lines,
         offer_version: accepted.admission.offer_version,
-        order_id: accepted.order_id.to_string(),
+        order_id: accepted.order_id,
         source: LeafSource {
             offset: source.offset,
             partition: source.partition,
             topic: &source.topic,
         },
-        spotlight_id: accepted.spotlight_id.to_string(),
+        spotlight_id: accepted.spotlight_id,
         total: money(accepted.total),
         viewer_ref: accepted.viewer_ref.as_str(),
     };
+    let mut text = Vec::with_capacity(LEAF_BYTES);
     // texts and whole numbers always serialise
-    serde_json::to_string(&leaf).unwrap_or_default()
+    match serde_json::to_writer(&mut text, &leaf) {
+        Ok(()) => String::from_utf8(text).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +227,12 @@ mod tests {
     }
 
     fn batch(size: usize) -> Vec<Receipt> {
-        signer().sign((0..size).map(|number| format!("leaf {number}")).collect())
+        let leaves: Vec<String> = (0..size).map(|number| format!("leaf {number}")).collect();
+        let receipts = signer().sign(&leaves);
+        let read = |json: Option<ReceiptJson>| {
+            serde_json::from_str(json.expect("serialises").as_str()).expect("a receipt")
+        };
+        receipts.into_iter().map(read).collect()
     }
 
     #[test]

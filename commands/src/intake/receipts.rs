@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ports::AcceptedOrders;
-use domain::views::{AcceptedOrder, ReceiptJson};
+use domain::views::AcceptedOrder;
 use metrics::histogram;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -102,9 +102,8 @@ impl ReceiptsWorker {
             leaves.push(leaf);
             answers.push(promised);
         }
-        let receipts = self.signer.sign(leaves);
-        for (order, receipt) in orders.iter_mut().zip(receipts) {
-            order.receipt = ReceiptJson::of(&receipt);
+        for (order, receipt) in orders.iter_mut().zip(self.signer.sign(&leaves)) {
+            order.receipt = receipt;
         }
         let before = match self.accepted.put(&orders).await {
             Ok(before) => before,
