@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::actor::Actor;
+use crate::admission::Admission;
 use crate::broadcast::BroadcastCommand;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{CommandId, CorrelationId, EventId, SellerId, StreamKey};
@@ -33,6 +34,8 @@ pub enum Command {
 
 /// Bytes that the record of an order hardly ever exceeds: its text need not grow.
 const RECORD_BYTES: usize = 1_536;
+/// Bytes that an admission hardly ever exceeds.
+const ADMISSION_BYTES: usize = 160;
 
 /// A command as the command log holds it; JSON, one per record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +102,27 @@ impl CommandRecord {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         let mut text = Vec::with_capacity(RECORD_BYTES);
         serde_json::to_writer(&mut text, self)?;
+        String::from_utf8(text).map_err(serde::ser::Error::custom)
+    }
+
+    /// [`CommandRecord::to_json`] of an order that the gate has admitted, from its text `before`:
+    /// an order's text is written once.
+    ///
+    /// # Errors
+    /// None that can be met, as there.
+    pub fn admitted_json(
+        &self,
+        before: &str,
+        admission: Admission,
+    ) -> Result<String, serde_json::Error> {
+        // those of the order, its command, the union and the record
+        const END: &str = "}}}}";
+        let Some(body) = before.strip_suffix(END) else { return self.to_json() };
+        let mut text = Vec::with_capacity(before.len().saturating_add(ADMISSION_BYTES));
+        text.extend_from_slice(body.as_bytes());
+        text.extend_from_slice(b",\"admission\":");
+        serde_json::to_writer(&mut text, &admission)?;
+        text.extend_from_slice(END.as_bytes());
         String::from_utf8(text).map_err(serde::ser::Error::custom)
     }
 

@@ -93,8 +93,11 @@ impl Intake {
         }
         match admitted? {
             Admitted::Fresh { admission, offer } => {
+                let json = record
+                    .admitted_json(&take.command, admission)
+                    .map_err(|_| PlaceRefusal::OutcomeUnknown { order })?;
                 admit_record(&mut record, admission, None);
-                self.produce(order, record, admission, &offer, started).await
+                self.produce(order, (record, json), admission, &offer, started).await
             }
             // what is rare is boxed, because every order's task has room for all of its future
             Admitted::Again { entry, offer } => Box::pin(self.again(order, entry, offer)).await,
@@ -200,14 +203,14 @@ impl Intake {
     async fn produce(
         &self,
         order: OrderId,
-        record: CommandRecord,
+        (record, json): (CommandRecord, String),
         admission: Admission,
         offer: &GateOffer,
         started: Timestamp,
     ) -> Result<Placed, PlaceRefusal> {
         let unknown = || PlaceRefusal::OutcomeUnknown { order };
         self.ports.faults.at(INTAKE_AFTER_TAKE).await.map_err(|_| unknown())?;
-        let source = match self.ports.log.append(&record).await {
+        let source = match self.ports.log.append_json(&record, json).await {
             Ok(source) => source,
             Err(AppendError::Refused(why)) => {
                 return Err(Box::pin(self.give_back(&record, order, &why)).await);

@@ -32,9 +32,6 @@ pub struct PlaceOrder {
     pub lines: Lines,
     /// The offer version that the buyer saw.
     pub offer_version: u32,
-    /// The gate's yes; absent only inside the gate's own copy of the command, whose entry holds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admission: Option<Admission>,
     /// How the buyer pays; absent where the order waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentChoice>,
@@ -54,6 +51,10 @@ pub struct PlaceOrder {
     /// Who, and what the shop wrote on it.
     #[serde(default)]
     pub personal: Personal,
+    /// The gate's yes; absent only inside the gate's own copy of the command, whose entry holds it.
+    /// The last field: the copy becomes the command by what is added to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
 }
 
 /// A command to an order.

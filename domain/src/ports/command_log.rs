@@ -27,6 +27,17 @@ pub trait CommandLog: Send + Sync {
     /// # Errors
     /// [`AppendError`]: refused for certain, or unknown.
     async fn append(&self, record: &CommandRecord) -> Result<Source, AppendError>;
+    /// As [`CommandLog::append`], where the record's JSON is at hand.
+    ///
+    /// # Errors
+    /// As there.
+    async fn append_json(
+        &self,
+        record: &CommandRecord,
+        _json: String,
+    ) -> Result<Source, AppendError> {
+        self.append(record).await
+    }
 }
 
 /// A record as it stands in the log; the writer parses it, so that one that does not parse is

@@ -11,8 +11,8 @@
 mod aggregates;
 mod decisions;
 mod fixtures;
-
 mod invariants;
 mod properties;
+mod record;
 mod schema;
 mod support;

@@ -211,19 +211,23 @@ impl CommandLog for KafkaCommandLog {
     }
 
     async fn append(&self, record: &CommandRecord) -> Result<Source, AppendError> {
+        let json = record.to_json().map_err(|error| refused(error.to_string()))?;
+        self.append_json(record, json).await
+    }
+
+    async fn append_json(
+        &self,
+        record: &CommandRecord,
+        json: String,
+    ) -> Result<Source, AppendError> {
         let shared = &self.shared;
-        let refused = |why: String| {
-            counter!(COMMANDS_REFUSED_TOTAL).increment(1);
-            AppendError::Refused(why)
-        };
-        let value = record.to_json().map_err(|error| refused(error.to_string()))?;
-        if value.len() > RECORD_MAX_BYTES {
+        if json.len() > RECORD_MAX_BYTES {
             return Err(refused("the record is too large".to_owned()));
         }
         let key = record.key.to_string();
         let started = Instant::now();
         let producer = shared.producer.load_full();
-        let message = FutureRecord::to(&shared.topic).key(&key).payload(&value);
+        let message = FutureRecord::to(&shared.topic).key(&key).payload(&json);
         let delivery = match producer.send_result(message) {
             Ok(delivery) => delivery,
             Err((error, _)) => {
@@ -252,6 +256,11 @@ impl CommandLog for KafkaCommandLog {
             Err(_) => Err(unknown(shared, &producer, &KafkaError::Canceled)),
         }
     }
+}
+
+fn refused(why: String) -> AppendError {
+    counter!(COMMANDS_REFUSED_TOTAL).increment(1);
+    AppendError::Refused(why)
 }
 
 /// No error after the record was queued says that it is not in the log (design rule 7).
