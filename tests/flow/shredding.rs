@@ -82,7 +82,7 @@ async fn tables_naming(pool: &PgPool, name: &str) -> Vec<String> {
     .fetch_all(pool)
     .await
     .expect("lists");
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(name);
     let mut found = vec![];
     for table in tables {
         let rows: i64 = sqlx::query_scalar(&format!(
@@ -115,6 +115,26 @@ struct Scene {
 }
 
 impl Scene {
+    async fn open(servers: &Servers, cluster: &Cluster) -> Self {
+        let shop = Shop::new("acme", &cluster.secret);
+        let base = cluster.url(0);
+        let hook = json!({"url": "https://shop.invalid/hook", "events": ["order.confirmed"]});
+        shop.host(&base, Method::POST, "/v1/webhook-endpoints", &hook).await.expect(201);
+        let broadcast = shop.live_broadcast(&base).await;
+        let spotlight = shop.spotlight(&base, &broadcast, &[("lamp", 100_000)], json!({})).await;
+        let client = redis::Client::open(servers.redis.as_str()).expect("an address");
+        Self {
+            auditor: Auditor::new(cluster.dir.path(), &cluster.settings),
+            pool: PgPool::connect(&servers.database).await.expect("connects"),
+            link: client.get_multiplexed_async_connection().await.expect("connects"),
+            name: format!("ana-{}", Uuid::new_v4().simple()),
+            shop,
+            base,
+            broadcast,
+            spotlight,
+        }
+    }
+
     async fn post(&self, path: &str, body: &Value) -> crate::support::shop::Answer {
         let token = self.shop.token("viewer", &self.name);
         eventually("an answer", WITHIN, async || {
@@ -160,23 +180,7 @@ impl Scene {
 async fn a_viewer_is_forgotten_while_orders_go_on() {
     let servers = Servers::shared().await;
     let mut cluster = Cluster::start(&servers, 1, 1).await;
-    let shop = Shop::new("acme", &cluster.secret);
-    let base = cluster.url(0);
-    let hook = json!({"url": "https://shop.invalid/hook", "events": ["order.confirmed"]});
-    shop.host(&base, Method::POST, "/v1/webhook-endpoints", &hook).await.expect(201);
-    let broadcast = shop.live_broadcast(&base).await;
-    let spotlight = shop.spotlight(&base, &broadcast, &[("lamp", 100_000)], json!({})).await;
-    let client = redis::Client::open(servers.redis.as_str()).expect("an address");
-    let mut scene = Scene {
-        auditor: Auditor::new(cluster.dir.path(), &cluster.settings),
-        pool: PgPool::connect(&servers.database).await.expect("connects"),
-        link: client.get_multiplexed_async_connection().await.expect("connects"),
-        name: format!("ana-{}", Uuid::new_v4().simple()),
-        shop,
-        base,
-        broadcast,
-        spotlight,
-    };
+    let mut scene = Scene::open(&servers, &cluster).await;
     let rush = Rush::start(&scene.shop, &scene.base, &scene.spotlight);
     let (order, last) = scene.live_through().await;
     let (name, pool) = (scene.name.clone(), scene.pool.clone());

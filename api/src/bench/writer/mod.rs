@@ -120,13 +120,6 @@ async fn measure(
             5.0,
             executed,
         ),
-        Measure {
-            bench: "seal.cpu",
-            unit: "us/event",
-            reference: "the writer's own CPU per event",
-            bound: Bound::AtMost(0.05),
-            rounds: sealed,
-            beside: vec![],
-        },
+        sealing::measure(sealed),
     ])
 }

@@ -7,7 +7,7 @@ use commands::store::{self, StoreOptions};
 use domain::seal::SealSigner;
 
 use crate::bench::measure::figure;
-use crate::bench::{BenchError, cpu};
+use crate::bench::{BenchError, Bound, Measure, Round, cpu};
 
 /// The seed of the key; it proves nothing.
 const SEED: [u8; 32] = [7; 32];
@@ -39,5 +39,17 @@ impl<'a> Sealing<'a> {
         let events = sealed.last.0.saturating_sub(self.last).max(1);
         self.last = sealed.last.0;
         Ok(after.saturating_sub(before).as_secs_f64() * 1e6 / figure(events))
+    }
+}
+
+/// The rounds as a measure.
+pub(super) fn measure(rounds: Vec<Round>) -> Measure {
+    Measure {
+        bench: "seal.cpu",
+        unit: "us/event",
+        reference: "the writer's own CPU per event",
+        bound: Bound::AtMost(0.05),
+        rounds,
+        beside: vec![],
     }
 }

@@ -91,13 +91,11 @@ impl Turns {
         {
             return Ok(page);
         }
-        let mut cursor = match self.walk(file.format, after, limit)? {
-            Some(cursor) => cursor,
-            None => {
-                self.aside.clear();
-                file.seek(after)?
-            }
-        };
+        let near = self.walk(file.format, after, limit)?;
+        if near.is_none() {
+            self.aside.clear();
+        }
+        let mut cursor = near.map_or_else(|| file.seek(after), Ok)?;
         let page = cursor.page(file.format, after, limit)?;
         self.cursor = Some(cursor);
         Ok(page)
