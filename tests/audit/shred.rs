@@ -9,6 +9,7 @@ use domain::envelope::{Position, Recorded};
 use domain::ports::ChatRecord;
 use domain::row::StoredRow;
 use projections::read_model;
+use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -268,5 +269,50 @@ async fn a_shredded_person_is_not_in_later_exports() {
             let told = replay(shop.dir.path(), &file, &asked).json("why_viewer");
             assert_eq!(told["orders"].as_array().map(Vec::len), Some(orders), "{told}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_and_who_only_talked_are_forgotten_as_well() {
+    for url in [None, Some(fresh_database().await)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = format!("sqlite://{}", dir.path().join("onair.db").display());
+        let shop = Shop::fill(url.unwrap_or(file), dir).await;
+        let models = read_model::open(&shop.url).await.expect("opens");
+        let viewer_ref = shop.show.story.viewer_ref("ana");
+        let row = serde_json::json!({
+            "spotlight_id": shop.show.spotlight, "seller": shop.seller(), "viewer_ref": viewer_ref,
+            "viewer": "ana", "lines": [{"sku": "CUP", "quantity": 1}], "status": "ended", "joined": 1,
+        });
+        let id = Uuid::from_u128(3);
+        let spotlight = shop.show.spotlight;
+        super::rebuild::sql(
+            &shop.url,
+            &format!(
+                "INSERT INTO waitlist (id, spotlight, view) VALUES ('{id}', '{spotlight}', '{row}')"
+            ),
+        )
+        .await;
+        let said = ChatRecord {
+            id: Uuid::from_u128(4),
+            broadcast: domain::ids::BroadcastId(Uuid::from_u128(9)),
+            seller: shop.seller(),
+            viewer: "emma".parse().expect("a name"),
+            name: "Emma".to_owned(),
+            role: Role::Viewer,
+            message: "only looking".to_owned(),
+            sent_at: shop.show.story.log()[0].recorded_at,
+            hidden: false,
+        };
+        models.chat.append(&[said]).await.expect("keeps");
+        for (name, copies) in [("ana", [1, 1]), ("emma", [0, 1])] {
+            let told = shop.shred(&["verify", name]).ended(1).json("shred");
+            let found = [&told["copies"]["waitlist"], &told["copies"]["chat_log"]];
+            assert_eq!(found, copies.map(Value::from).each_ref(), "{told}");
+            let told = shop.shred(&[&[name], &BY[..]].concat()).ended(0).json("shred");
+            let left = told["copies"].as_object().expect("an object");
+            assert!(left.values().all(|count| *count == 0), "{told}");
+        }
+        shop.shred(&["verify", "bora"]).ended(1);
     }
 }

@@ -3,7 +3,7 @@
 
 mod bus;
 mod calls;
-mod client;
+pub mod client;
 mod conformance;
 mod contract;
 mod fallback;

@@ -6,3 +6,4 @@ mod faults;
 mod host;
 mod repairs;
 mod rush;
+mod shredding;

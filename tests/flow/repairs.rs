@@ -27,18 +27,18 @@ const WITHIN: Duration = Duration::from_mins(3);
 const ACCOUNT: [&str; 7] =
     ["--apply", "--author", "kim", "--ticket", "OPS-7", "--reason", "found by the nightly run"];
 
-struct Auditor {
-    dir: std::path::PathBuf,
+pub(super) struct Auditor {
+    pub(super) dir: std::path::PathBuf,
     settings: Vec<(String, String)>,
 }
 
 impl Auditor {
-    fn new(dir: &Path, settings: &[(String, String)]) -> Self {
+    pub(super) fn new(dir: &Path, settings: &[(String, String)]) -> Self {
         Self { dir: dir.to_owned(), settings: settings.to_vec() }
     }
 
     /// `onair replay … --json`, which must end so.
-    async fn run(&self, code: i32, arguments: &[&str]) -> Value {
+    pub(super) async fn run(&self, code: i32, arguments: &[&str]) -> Value {
         let all = [&["replay"], arguments, &["--json"]].concat();
         let (ended, out, errors) = process::run_again(&self.dir, &self.settings, &all).await;
         assert_eq!(ended, code, "{arguments:?}: {out}{errors}");
@@ -47,14 +47,14 @@ impl Auditor {
 }
 
 /// Buyers that order until they are told to stop.
-struct Rush {
+pub(super) struct Rush {
     stop: Arc<AtomicBool>,
     orders: Arc<AtomicUsize>,
     buyers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Rush {
-    fn start(shop: &Shop, base: &str, spotlight: &str) -> Self {
+    pub(super) fn start(shop: &Shop, base: &str, spotlight: &str) -> Self {
         let (stop, orders) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let buyers = (0..BUYERS)
             .map(|n| {
@@ -86,7 +86,7 @@ impl Rush {
     }
 
     /// Lets some more orders come.
-    async fn go_on(&self) {
+    pub(super) async fn go_on(&self) {
         let until = self.orders.load(Ordering::Relaxed) + ORDERS_BETWEEN;
         eventually("orders go on", WITHIN, async || {
             (self.orders.load(Ordering::Relaxed) >= until).then_some(())
@@ -94,7 +94,7 @@ impl Rush {
         .await;
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         for buyer in self.buyers {
             buyer.await.expect("the buyer ends");
@@ -120,7 +120,7 @@ async fn swap_everything(auditor: &Auditor, rush: &Rush) {
 }
 
 /// Waits until no hold is open and the read models have everything.
-async fn settled(auditor: &Auditor) {
+pub(super) async fn settled(auditor: &Auditor) {
     eventually("everything has ended", WITHIN, async || {
         let look = auditor.run(0, &["watch", "--count", "1"]).await;
         let done = ["holds", "order_book_lag", "sales_board_lag", "events"];

@@ -7,6 +7,7 @@ mod accept;
 mod child;
 mod cpu;
 mod errors;
+mod jobs;
 mod live;
 mod load;
 mod measure;

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use super::measure::figure;
 use super::scene::{Scene, order_of};
 use super::scratch::Scratch;
-use super::{BenchError, Bound, Measure, Options, Round, cpu, writer};
+use super::{BenchError, Bound, Measure, Options, Round, cpu, jobs, writer};
 
 /// Orders of one spotlight; then comes the next one.
 const ORDERS_PER_SPOTLIGHT: usize = 5_000;
@@ -51,7 +51,8 @@ async fn measure(
     let median_of = |figures: Vec<f64>| super::measure::median(figures);
     let own = median_of(wall.iter().map(|(rate, _)| *rate).collect());
     let copy = median_of(wall.iter().map(|(_, c)| figure(c.rows) / c.took.as_secs_f64()).collect());
-    Ok(vec![Measure {
+    let of_file = jobs::measure(scratch, options, say).await?;
+    let of_store = Measure {
         bench: "verify.rate_vs_copy",
         unit: "events/s/core",
         reference: "COPY events TO STDOUT, per core",
@@ -62,7 +63,8 @@ async fn measure(
             ("verify_events_per_second".to_owned(), own),
             ("copy_rows_per_second".to_owned(), copy),
         ],
-    }])
+    };
+    Ok(vec![of_store, of_file])
 }
 
 /// Writes a log of so many paid orders.

@@ -114,9 +114,12 @@ pub fn diff(before: &State, after: &State) -> Result<Diff, serde_json::Error> {
     let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
     leaves(&serde_json::to_value(before)?, String::new(), &mut old);
     leaves(&serde_json::to_value(after)?, String::new(), &mut new);
-    for own in ["position", "time"] {
-        old.remove(own);
-        new.remove(own);
+    for side in [&mut old, &mut new] {
+        // what has nothing in it yet is not there
+        side.retain(|path, value| {
+            !["position", "time"].contains(&path.as_str())
+                && value.as_object().is_none_or(|members| !members.is_empty())
+        });
     }
     let paths: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changes = paths

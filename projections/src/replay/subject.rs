@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::broadcast::BroadcastEvent;
 use domain::envelope::{Position, Recorded};
 use domain::event::Event;
-use domain::ids::{BroadcastId, OrderId, SellerId};
+use domain::ids::{BroadcastId, OrderId, SellerId, SpotlightId, ViewerRef};
 use domain::order::OrderEvent;
 use domain::personal::Personal;
 use domain::personal_key::PersonalKey;
 use domain::ports::{EventReader, PersonalKeys, PortError};
+use domain::spotlight::SpotlightEvent;
 use serde::Serialize;
 
 use super::verify::PAGE_EVENTS;
+use crate::waitlist::WaitlistFold;
 
 /// What the log holds of one person. Memory grows with the person's own events only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,6 +29,10 @@ pub struct SubjectInLog {
     pub orders: BTreeSet<OrderId>,
     /// Those of them that have not ended.
     pub open_orders: BTreeSet<OrderId>,
+    /// The spotlights that the person ever waited for.
+    pub waited: BTreeSet<SpotlightId>,
+    /// Those of them where the person still waits.
+    pub waiting: BTreeSet<SpotlightId>,
     /// The broadcasts that they are in, or that something was said in.
     pub broadcasts: BTreeSet<BroadcastId>,
     /// Events whose personal part is sealed, and can be read.
@@ -49,7 +55,7 @@ fn viewer_ref(event: &Event) -> Option<&str> {
             | BroadcastEvent::ViewerPardoned { viewer_ref, .. },
         ) => Some(viewer_ref.as_str()),
         Event::Reservation(event) => Some(event.viewer_ref().as_str()),
-        _ => None,
+        _ => WaitlistFold::viewer_of(event).map(ViewerRef::as_str),
     }
 }
 
@@ -126,6 +132,16 @@ impl SubjectInLog {
             Event::Broadcast(event) => {
                 self.broadcasts.insert(event.broadcast_id());
             }
+            Event::Spotlight(SpotlightEvent::WaitlistJoined { spotlight_id, .. }) => {
+                self.waited.insert(*spotlight_id);
+                self.waiting.insert(*spotlight_id);
+            }
+            Event::Spotlight(
+                SpotlightEvent::WaitlistOffered { spotlight_id, .. }
+                | SpotlightEvent::WaitlistEnded { spotlight_id, order_id: None, .. },
+            ) => {
+                self.waiting.remove(spotlight_id);
+            }
             _ => {}
         }
         match kept {
@@ -155,6 +171,8 @@ pub async fn subject_in_log(
         names: known_as.iter().cloned().collect(),
         orders: BTreeSet::new(),
         open_orders: BTreeSet::new(),
+        waited: BTreeSet::new(),
+        waiting: BTreeSet::new(),
         broadcasts: BTreeSet::new(),
         readable: vec![],
         plain: vec![],

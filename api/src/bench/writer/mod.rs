@@ -3,6 +3,7 @@
 mod canned;
 mod framework;
 mod insert;
+mod sealing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +63,8 @@ async fn measure(
     let store = scratch.store().await?;
     let mut insert = insert::Insert::new(scratch.connect().await?).await?;
     let framework = framework::Framework::new(&scratch.url).await?;
-    let (mut inserted, mut executed) = (vec![], vec![]);
+    let mut sealing = sealing::Sealing::new(&scratch.url);
+    let (mut inserted, mut executed, mut sealed) = (vec![], vec![], vec![]);
     let mut own_cpu = Duration::ZERO;
     let mut events_of_all = 0;
     // the first round fills caches and plans, and does not count
@@ -76,7 +78,10 @@ async fn measure(
         let cpu_before = cpu::of_process(std::process::id());
         let took = write(&store, &format!("bench-{round}"), &orders).await?;
         let cpu_after = cpu::of_process(std::process::id());
+        let own = cpu_after.unwrap_or_default().saturating_sub(cpu_before.unwrap_or_default());
         let events = insert.copy_of(first).await?;
+        let to_seal = sealing.run().await?;
+        let to_write = own.as_secs_f64() * 1e6 / figure(events);
         let value = figure(events) / took.as_secs_f64();
         let reference = figure(events) / insert.run().await?.as_secs_f64();
         let few: Vec<CommandRecord> =
@@ -86,11 +91,13 @@ async fn measure(
         if round > 0 {
             inserted.push(Round { value, reference });
             executed.push(Round { value, reference: in_framework });
-            own_cpu += cpu_after.unwrap_or_default().saturating_sub(cpu_before.unwrap_or_default());
+            sealed.push(Round { value: to_seal, reference: to_write });
+            own_cpu += own;
             events_of_all += events;
         }
         say(&format!(
-            "round {round}: {value:.0} events/s, insert {reference:.0}, postgres-es {in_framework:.0}"
+            "round {round}: {value:.0} events/s, insert {reference:.0}, postgres-es {in_framework:.0}; \
+             {to_write:.2} us of CPU per event, {to_seal:.2} to seal it"
         ));
     }
     let beside = vec![
@@ -113,5 +120,6 @@ async fn measure(
             5.0,
             executed,
         ),
+        sealing::measure(sealed),
     ])
 }

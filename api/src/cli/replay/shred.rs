@@ -82,6 +82,7 @@ struct Answer {
     pseudonyms: BTreeSet<String>,
     orders: usize,
     open_orders: Vec<String>,
+    waiting: Vec<String>,
     log: LogAnswer,
     copies: Copies,
     parked: u64,
@@ -122,9 +123,12 @@ pub(super) async fn shred(args: ShredArgs) -> Result<Verdict, CliError> {
         looked.say(who, None, None)?;
         return Ok(Verdict::Good);
     };
-    if !looked.found.open_orders.is_empty() {
+    if !(looked.found.open_orders.is_empty() && looked.found.waiting.is_empty()) {
         looked.say(who, None, None)?;
-        eprintln!("nothing was done: these orders have not ended; cancel them, or wait");
+        eprintln!(
+            "nothing was done: these orders have not ended, or the person still waits in line; \
+             cancel them, or wait"
+        );
         return Ok(Verdict::Bad);
     }
     let database = &looked.config.database;
@@ -211,8 +215,10 @@ impl Looked {
         }
         let parked = source.keys.parked_naming(&self.texts()).await;
         self.parked = parked.map_err(source::unreachable_port)?;
-        let copies = purge::copies(&self.config.database, &self.person(), false).await;
-        self.copies = copies.map_err(source::unreachable_port)?;
+        let found = purge::copies(&self.config.database, &self.person(), false).await;
+        let found = found.map_err(source::unreachable_port)?;
+        self.copies = found.copies;
+        self.found.broadcasts.extend(found.spoke_in);
         Ok(())
     }
 
@@ -228,6 +234,7 @@ impl Looked {
             pseudonyms: self.found.pseudonyms.iter().cloned().collect(),
             names: self.found.names.iter().cloned().collect(),
             orders: self.found.orders.iter().copied().collect(),
+            waited: !self.found.waited.is_empty(),
         }
     }
 
@@ -267,6 +274,7 @@ impl Looked {
                 .collect(),
             orders: known.found.orders.len(),
             open_orders: self.found.open_orders.iter().map(ToString::to_string).collect(),
+            waiting: self.found.waiting.iter().map(ToString::to_string).collect(),
             log: LogAnswer {
                 readable: self.found.readable.len(),
                 plain: self.found.plain.len(),
@@ -301,6 +309,8 @@ fn render(answer: &Answer) {
     for (name, count) in [
         ("order_book", copies.order_book),
         ("order_book aside", copies.order_book_aside),
+        ("waitlist", copies.waitlist),
+        ("waitlist aside", copies.waitlist_aside),
         ("chat_log", copies.chat_log),
         ("webhook_deliveries", copies.webhook_deliveries),
         ("parked", answer.parked),
@@ -319,6 +329,9 @@ fn render(answer: &Answer) {
     }
     for order in &answer.open_orders {
         println!("  order {order} has not ended");
+    }
+    for spotlight in &answer.waiting {
+        println!("  waits in line for {spotlight}");
     }
     for done in &answer.shreddings {
         let (by, at) = (&done.by, done.at.format("%F %T"));

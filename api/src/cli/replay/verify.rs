@@ -40,7 +40,8 @@ pub(super) struct VerifyArgs {
     witness: Option<PathBuf>,
     /// Keep in this file how far it is, and go on from there where it was interrupted
     ///
-    /// The file is removed at the end. Seals are compared after all else, from the first one on.
+    /// The file is removed at the end. Seals are compared after all else, from the first one on:
+    /// what was changed before the checkpoint meanwhile is found where the log is sealed.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// At most so many events per second

@@ -1,7 +1,6 @@
 //! Reading the file as if it were the store.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -17,7 +16,8 @@ use parking_lot::Mutex;
 
 use super::keys::{KeyFile, read_keys};
 pub use super::lines::FileError;
-use super::lines::{Lines, Mark, lines_at, next_line, survey};
+use super::lines::{Mark, survey};
+use super::turns::{Place, Turns};
 use super::{Format, LineError};
 
 const FILE: &str = "the exported file";
@@ -32,21 +32,9 @@ pub struct ExportFile {
     compressed: bool,
     marks: Vec<Mark>,
     last: Position,
-    cursor: Mutex<Option<Cursor>>,
+    turns: Mutex<Turns>,
     keys: Option<KeyFile>,
     sealed: bool,
-}
-
-/// Where the last page ended.
-struct Cursor {
-    lines: Lines,
-    last: u64,
-}
-
-/// A line of the file.
-struct Line {
-    position: u64,
-    row: Result<StoredRow, LineError>,
 }
 
 impl ExportFile {
@@ -62,7 +50,7 @@ impl ExportFile {
             compressed: survey.compressed,
             marks: survey.marks,
             last: Position(survey.last),
-            cursor: Mutex::new(None),
+            turns: Mutex::default(),
             keys: KeyFile::beside(path)?,
             sealed: false,
         })
@@ -98,27 +86,6 @@ impl ExportFile {
         self.compressed
     }
 
-    fn lines(&self, after: Position, limit: usize) -> io::Result<Vec<Line>> {
-        let kept = self.cursor.lock().take().filter(|cursor| cursor.last == after.0);
-        let mut cursor = match kept {
-            Some(cursor) => cursor,
-            None => self.seek(after)?,
-        };
-        let (mut found, mut line) = (Vec::with_capacity(limit.min(PAGE_ROWS)), Vec::new());
-        while found.len() < limit && next_line(cursor.lines.as_mut(), &mut line)? {
-            if self.format.heading().is_some_and(|heading| line == heading.as_bytes()) {
-                continue;
-            }
-            let position = self.format.position_of(&line).unwrap_or(cursor.last + 1);
-            cursor.last = position;
-            if position > after.0 {
-                found.push(Line { position, row: self.row(&line, position) });
-            }
-        }
-        *self.cursor.lock() = Some(cursor);
-        Ok(found)
-    }
-
     fn row(&self, line: &[u8], position: u64) -> Result<StoredRow, LineError> {
         let text = std::str::from_utf8(line).map_err(LineError::new)?;
         let row = self.format.decode(text)?;
@@ -128,20 +95,16 @@ impl ExportFile {
         Ok(row)
     }
 
-    fn seek(&self, after: Position) -> io::Result<Cursor> {
-        let at = self.marks.partition_point(|mark| mark.position <= after.0).saturating_sub(1);
-        let mark = self.marks.get(at).copied().unwrap_or(Mark { position: 1, offset: 0 });
-        let lines = lines_at(&self.path, mark.offset, self.compressed)?;
-        Ok(Cursor { lines, last: mark.position.saturating_sub(1) })
-    }
-
     fn read_rows(&self, after: Position, limit: usize) -> Result<Vec<StoredRow>, PortError> {
-        let lines =
-            self.lines(after, limit).map_err(|error| PortError::unavailable(FILE, error))?;
-        let row = |line: Line| {
-            line.row.map_err(|error| corrupt(format!("position {}: {error}", line.position)))
+        let (path, format, compressed) = (self.path.as_path(), self.format, self.compressed);
+        let place = Place { path, format, compressed, marks: &self.marks };
+        let page = self.turns.lock().page(place, after.0, limit);
+        let page = page.map_err(|error| PortError::unavailable(FILE, error))?;
+        let row = |(position, line)| {
+            self.row(line, position)
+                .map_err(|error| corrupt(format!("position {position}: {error}")))
         };
-        lines.into_iter().map(row).collect()
+        page.lines().map(row).collect()
     }
 
     /// Looks through the file from a position on.

@@ -69,11 +69,16 @@ pub(super) fn lines_at(path: &Path, offset: u64, compressed: bool) -> io::Result
 /// Reads the next line without its end; nothing at the end of the file.
 pub(super) fn next_line(lines: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
+    append_line(lines, line)
+}
+
+/// Reads the next line behind what is there.
+pub(super) fn append_line(lines: &mut dyn BufRead, text: &mut Vec<u8>) -> io::Result<bool> {
     let most = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let read = lines.take(most).read_until(b'\n', line)?;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    } else if line.len() > LINE_BYTES_MAX {
+    let read = lines.take(most).read_until(b'\n', text)?;
+    if read > 0 && text.last() == Some(&b'\n') {
+        text.pop();
+    } else if read > LINE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
     }
     Ok(read > 0)

@@ -10,6 +10,7 @@ mod json_line;
 mod keys;
 mod lines;
 mod pseudonyms;
+mod turns;
 mod write;
 
 use std::fmt;
