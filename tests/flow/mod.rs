@@ -4,5 +4,6 @@ mod cuts;
 mod embedded;
 mod faults;
 mod host;
+mod money;
 mod repairs;
 mod rush;
