@@ -15,7 +15,7 @@ const CASES: usize = 5;
 /// The same in `scripts/soak`.
 const CASES_IN_SOAK: usize = 100;
 /// Walks over what answers link to.
-const WALKS: usize = 80;
+const WALKS: usize = 120;
 /// The same in `scripts/soak`.
 const WALKS_IN_SOAK: usize = 600;
 /// Links that these walks go over at least, of 29.
@@ -92,18 +92,21 @@ async fn what_an_answer_links_to_works_on_what_it_made() {
     server.stop().await;
 }
 
-/// The links were walked: each of these operations did its work at least once on what an earlier
-/// answer had made.
+/// The links were walked: something was done with a broadcast, with a spotlight and with an order
+/// that an earlier answer had made.
 fn check_walks(walked: &str) {
     let calls: Vec<(&str, u16)> = walked
         .lines()
         .map(|line| line.split_once(' ').expect("an operation and a status"))
         .map(|(operation, status)| (operation, status.parse().expect("a status")))
         .collect();
-    for operation in ["joinBroadcast", "adjustStock", "readOrder", "cancelOrder"] {
-        let did = calls.iter().filter(|(name, _)| *name == operation);
-        let statuses: Vec<u16> = did.map(|(_, status)| *status).collect();
-        let done = statuses.iter().any(|status| (200..300).contains(status));
-        assert!(done, "{operation} was never reached over a link: {statuses:?}\n{walked}");
+    let of_a_broadcast = ["readBroadcast", "startBroadcast", "joinBroadcast", "listSpotlights"];
+    let of_a_spotlight =
+        ["readSpotlight", "adjustStock", "changeOffer", "closeSpotlight", "pauseSpotlight"];
+    let of_an_order = ["readOrder", "cancelOrder", "refundOrder", "payOrder"];
+    for made in [&of_a_broadcast[..], &of_a_spotlight[..], &of_an_order[..]] {
+        let mut did = calls.iter().filter(|(name, _)| made.contains(name));
+        let done = did.any(|(_, status)| (200..300).contains(status));
+        assert!(done, "none of {made:?} did its work over a link:\n{walked}");
     }
 }

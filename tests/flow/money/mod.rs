@@ -29,7 +29,7 @@ use crate::support::slice;
 
 /// Orders in `scripts/soak`.
 const ORDERS: usize = 10_000;
-/// Orders in `scripts/test`.
+/// Orders in `scripts/test`; a quarter of them in the cluster, whose processes share two cores.
 const ORDERS_IN_SLICE: usize = 1_000;
 /// Spotlights of a broadcast.
 const SPOTLIGHTS: u64 = 8;
@@ -74,7 +74,7 @@ async fn in_a_cluster_random_orders_end_right_and_the_books_agree() {
     let pace = Pace {
         presses: 70,
         span_ms: 20_000,
-        share: slice(ORDERS_IN_SLICE / 3, ORDERS),
+        share: slice(ORDERS_IN_SLICE / 4, ORDERS),
         late: 3 * HOLD_LATE_MAX,
         hold_seconds: 8..=12,
     };
