@@ -12,6 +12,7 @@ pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod extract;
+pub mod links;
 pub mod live;
 pub mod metrics;
 pub mod openapi;

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
-use crate::{audit, broadcaster, ops, ordering, parked, payments, responses, webhooks};
+use crate::{audit, broadcaster, links, ops, ordering, parked, payments, responses, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -78,7 +78,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// The document.
 pub fn document() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    let mut document = routes().into_openapi();
+    links::add(&mut document);
+    document
 }
 
 /// The document as it is committed.

@@ -85,6 +85,8 @@ pub const WRITER_REPEATS_TOTAL: &str = "onair_writer_repeats_total";
 pub const COMMANDS_PARKED_TOTAL: &str = "onair_commands_parked_total";
 /// Accepted orders that failed for stock or for the viewer's limit.
 pub const ORDERS_FAILED_FOR_STOCK_TOTAL: &str = "onair_orders_failed_for_stock_total";
+/// How long after its deadline the end of a hold was decided.
+pub const HOLD_LATE_SECONDS: &str = "onair_hold_late_seconds";
 /// Orders asked of the intake, by outcome.
 pub const INTAKE_ORDERS_TOTAL: &str = "onair_intake_orders_total";
 /// Orders refused from the node's own sold-out verdict.
@@ -125,6 +127,8 @@ pub fn describe_core() {
     describe_counter!(WRITER_RETRIES_TOTAL, Unit::Count, "Loads and commits tried again");
     describe_counter!(WRITER_REPEATS_TOTAL, Unit::Count, "Commands that were repeats");
     describe_counter!(COMMANDS_PARKED_TOTAL, Unit::Count, "Commands put aside");
+    let late = "From the deadline of a hold to the decision that ends it";
+    describe_histogram!(HOLD_LATE_SECONDS, Unit::Seconds, late);
     describe_counter!(
         ORDERS_FAILED_FOR_STOCK_TOTAL,
         Unit::Count,

@@ -45,6 +45,7 @@ pub const EVENT_TYPES: &[(StreamKind, &str, &str)] = &[
     (StreamKind::Spotlight, "WaitlistEnded", "1"),
     (StreamKind::Spotlight, "UnitsCarried", "1"),
     (StreamKind::Spotlight, "UnitsFreed", "1"),
+    (StreamKind::Spotlight, "HoldAbandoned", "1"),
     (StreamKind::Reservation, "StockReserved", "1"),
     (StreamKind::Reservation, "ReservationConfirmed", "1"),
     (StreamKind::Reservation, "ReservationReleased", "1"),

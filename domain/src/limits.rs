@@ -16,6 +16,12 @@ pub const HOLD_SECONDS_MIN: u32 = 2;
 pub const HOLD_SECONDS_MAX: u32 = 3_600;
 /// Hold of a reservation where the spotlight names none, in seconds.
 pub const HOLD_SECONDS_DEFAULT: u32 = 600;
+/// How long before the end of a hold the last payment may be asked for, in milliseconds: the
+/// provider has this long to answer while the units are still held.
+pub const PAYMENT_MARGIN_MILLIS: i64 = 500;
+/// Abandoned holds of one viewer in one spotlight after which its next ones are the shorter ones,
+/// where the spotlight names such a hold.
+pub const ABANDONED_HOLDS: u32 = 2;
 /// Bytes of a `metadata` object as compact JSON.
 pub const METADATA_MAX_BYTES: usize = 2_048;
 /// Characters of a broadcast's title or a product's name.

@@ -166,6 +166,9 @@ pub struct SpotlightView {
     pub per_viewer_limit: Option<u32>,
     /// How long a reservation is held, in seconds.
     pub hold_seconds: u32,
+    /// How long a reservation is held of a viewer who has abandoned two holds here, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned_hold_seconds: Option<u32>,
     /// The stock as the log knows it.
     pub inventory: BTreeMap<Sku, Inventory>,
     /// The last withdrawal of an offer version.

@@ -11,7 +11,7 @@ use crate::fingerprint::Fingerprint;
 use crate::ids::{OrderId, Sku, SpotlightId, ViewerRef, derive_id};
 use crate::ledger::{for_each_ledger_change, units_change};
 use crate::line::{Line, total};
-use crate::order::{Accepted, OrderCommand, OrderEvent, hold_deadline};
+use crate::order::{Accepted, OrderCommand, OrderEvent};
 use crate::reservation::ReservationEvent;
 use crate::spotlight::{
     SpotlightEvent, SpotlightStatus, UnitsBySku, VoidCause, WaitOutcome, Waiting, units_of,
@@ -314,7 +314,7 @@ impl<'a> Settling<'a> {
             accepted_at: decided_at,
             personal: wait.personal.clone(),
         };
-        let deadline = hold_deadline(&self.desk.spotlight, &wait.viewer_ref, decided_at);
+        let deadline = self.desk.spotlight.hold_deadline(&wait.viewer_ref, decided_at);
         let reserved = ReservationEvent::StockReserved {
             order_id,
             spotlight_id: self.spotlight_id,

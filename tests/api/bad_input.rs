@@ -207,6 +207,12 @@ async fn bad_broadcasts_and_spotlights_are_refused() {
         ),
         (with(lamp(), "/hold_seconds", json!(1)), &["/hold_seconds"]),
         (with(lamp(), "/hold_seconds", json!(3_601)), &["/hold_seconds"]),
+        (with(lamp(), "/abandoned_hold_seconds", json!(1)), &["/abandoned_hold_seconds"]),
+        (with(lamp(), "/abandoned_hold_seconds", json!(601)), &["/abandoned_hold_seconds"]),
+        (
+            with(with(lamp(), "/hold_seconds", json!(60)), "/abandoned_hold_seconds", json!(61)),
+            &["/abandoned_hold_seconds"],
+        ),
         (with(lamp(), "/per_viewer_limit", json!(0)), &["/per_viewer_limit"]),
         (with(lamp(), "/closes_at", at(-1)), &["/closes_at"]),
         (with(lamp(), "/opens_at", at(-1)), &["/opens_at"]),

@@ -284,3 +284,44 @@ async fn orders_are_exported_as_csv_each_viewer_its_own() {
     server.call(Method::GET, path, None, None, None).await.problem(401, "unauthenticated");
     server.stop().await;
 }
+
+/// How long an order's units are held, in seconds.
+async fn held(server: &Server, order: &str) -> i64 {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    let held = loop {
+        let shown = server.get(&format!("/v1/orders/{order}"), &host()).await.expect(200).body;
+        if shown["status"] == "reserved" {
+            break shown;
+        }
+        assert!(std::time::Instant::now() < until, "not reserved: {shown}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let time = |value: &Value| {
+        let text = value.as_str().expect("a time");
+        chrono::DateTime::parse_from_rfc3339(text).expect("RFC 3339")
+    };
+    let held = time(&held["hold_expires_at"]) - time(&held["accepted_at"]);
+    (held.num_milliseconds() + 500) / 1_000
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_abandons_two_holds_gets_shorter_ones_where_the_spotlight_says_so() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let holds = json!({"hold_seconds": 600, "abandoned_hold_seconds": 30});
+    let spotlight = server.spotlight(&broadcast, 10, holds).await;
+    let shown = server.get(&format!("/v1/spotlights/{spotlight}"), &host()).await.expect(200);
+    assert_eq!(shown.body["abandoned_hold_seconds"], 30);
+    let mut unpaid = order_of(&spotlight, 1);
+    unpaid["payment_method"] = Value::Null;
+    for (key, seconds) in [("k1", 600), ("k2", 600), ("k3", 30)] {
+        let order = server.order(&viewer("ana"), key, &unpaid).await.expect(202).id();
+        assert_eq!(held(&server, &order).await, seconds, "{key}");
+        let cancel = format!("/v1/orders/{order}/cancel");
+        server.post(&cancel, &viewer("ana"), &json!({})).await.expect(202);
+        server.ended(&order).await;
+    }
+    let order = server.order(&viewer("bob"), "k1", &unpaid).await.expect(202).id();
+    assert_eq!(held(&server, &order).await, 600, "another viewer");
+    server.stop().await;
+}

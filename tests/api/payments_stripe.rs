@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::required;
+use crate::support::{eventually, required};
 
 use super::server::{Answer, PAYMENT_KEY, Server, WEBHOOK_SECRETS, host, now, order_of, viewer};
 use super::stripe_double::StripeDouble;
@@ -232,6 +232,37 @@ async fn each_operation_is_done_once_and_a_query_charges_nobody() {
     let unsaid = Money::new(501, Currency::try_new("MGA").expect("known"));
     let unsaid = PaymentCall { attempt: 3, payment: 3, amount: unsaid, ..call };
     assert!(stripe.authorize(&unsaid).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_a_bank_has_in_hand_is_asked_for_again_and_made_once() {
+    let double = StripeDouble::start().await;
+    double.refunds_are("pending");
+    let (server, spotlight) = selling(&double).await;
+    let paid = ordered(&server, &spotlight, "paid", "pm_card_visa").await;
+    assert_eq!(server.ended(&paid).await["status"], "confirmed");
+    let refund = format!("/v1/orders/{paid}/refund");
+    server.post(&refund, &host(), &json!({"reason": "broken"})).await.expect(202);
+    eventually("it is asked for", WITHIN, async || (double.refunds() == 1).then_some(())).await;
+    let stripe = gateway(&double.address, PAYMENT_KEY);
+    let own = call("pm_card_visa", None);
+    stripe.authorize(&own).await.unwrap();
+    stripe.capture(&own).await.unwrap();
+    let own = PaymentCall { reference: Some("pi_2".to_owned()), ..own };
+    for _ in 0..2 {
+        assert_eq!(stripe.refund(&own).await.unwrap(), PaymentResult::Unknown, "it is in hand");
+    }
+    assert_eq!(server.ended(&paid).await["status"], "confirmed", "nothing went back yet");
+    double.refunds_are("succeeded");
+    until(&server, &paid, "refunded", |order| order["status"] == "refunded").await;
+    assert_eq!(stripe.refund(&own).await.unwrap(), PaymentResult::Refunded { amount: own.amount });
+    assert_eq!((double.refunds(), double.kept()), (2, 0), "each once");
+    double.refunds_are("failed");
+    assert_eq!(
+        stripe.refund(&own).await.unwrap(),
+        PaymentResult::RefundFailed { code: "refund_failed".to_owned() }
+    );
+    server.stop().await;
 }
 
 struct Mock {

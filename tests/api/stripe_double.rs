@@ -23,6 +23,8 @@ struct Books {
     charged: i64,
     /// Requests that are refused before anything happens.
     outages: u32,
+    /// How new refunds stand at first; absent where they are done at once.
+    refunds_are: Option<&'static str>,
 }
 
 /// The double, listening until it is dropped.
@@ -62,6 +64,20 @@ impl StripeDouble {
     /// The next requests are answered 500, and do nothing.
     pub fn fail(&self, requests: u32) {
         self.books.lock().outages = requests;
+    }
+
+    /// Refunds stay as they are told from now on; those that there are already, too.
+    pub fn refunds_are(&self, status: &'static str) {
+        let mut books = self.books.lock();
+        books.refunds_are = Some(status);
+        for refund in &mut books.refunds {
+            refund["status"] = json!(status);
+        }
+    }
+
+    /// Refunds that were made, however they stand.
+    pub fn refunds(&self) -> usize {
+        self.books.lock().refunds.len()
     }
 
     /// The buyer acted at the provider's page, or paid in Stripe's own form.
@@ -193,7 +209,7 @@ impl Books {
         let intent = &self.intents[&fields["payment_intent"]];
         assert_eq!(intent["status"], "succeeded");
         let refund = json!({"amount": minor(fields), "currency": intent["currency"],
-            "status": "succeeded", "metadata": metadata(fields)});
+            "status": self.refunds_are.unwrap_or("succeeded"), "metadata": metadata(fields)});
         self.refunds.push(refund.clone());
         (200, refund)
     }

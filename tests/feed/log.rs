@@ -159,6 +159,7 @@ impl Log {
             offer: Offer { version: 1, live_price: won(19_900), sku_prices: BTreeMap::new() },
             per_viewer_limit: None,
             hold_seconds: 600,
+            abandoned_hold_seconds: None,
             opens_at: None,
             closes_at: None,
             personal: Personal::default(),

@@ -4,6 +4,7 @@ mod cuts;
 mod embedded;
 mod faults;
 mod host;
+mod money;
 mod repairs;
 mod rush;
 mod shredding;

@@ -156,6 +156,7 @@ impl Story {
             offer: self.offer(),
             per_viewer_limit: self.per_viewer_limit,
             hold_seconds: 600,
+            abandoned_hold_seconds: None,
             opens_at: self.opens_at,
             closes_at: self.closes_at,
             personal: Personal::default(),

@@ -101,6 +101,7 @@ impl Show {
             offer: Offer { version: 1, live_price: price, sku_prices: [].into() },
             per_viewer_limit: None,
             hold_seconds: 600,
+            abandoned_hold_seconds: None,
             opens_at: Some(time(5)),
             closes_at: None,
             personal: Personal::default(),

@@ -51,12 +51,21 @@ impl Servers {
 impl Cluster {
     /// Starts api and writer processes and one of each other role.
     pub async fn start(servers: &Servers, apis: usize, writers: usize) -> Self {
+        Self::start_with(servers, (apis, writers), vec![]).await
+    }
+
+    /// The same, with more settings.
+    pub async fn start_with(
+        servers: &Servers,
+        (apis, writers): (usize, usize),
+        more: Vec<(String, String)>,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let secret = Uuid::new_v4().simple().to_string().into_bytes();
         let secret_file = dir.path().join("auth.secret");
         std::fs::write(&secret_file, &secret).expect("writes the secret");
         let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let settings = vec![
+        let mut settings = vec![
             setting("ONAIR_DATABASE", &servers.database),
             setting("ONAIR_REDIS", &servers.redis),
             setting("ONAIR_KAFKA", &servers.kafka),
@@ -65,6 +74,7 @@ impl Cluster {
             setting("ONAIR_AUTH_HS256_SECRET_FILE", &secret_file.to_string_lossy()),
             setting("ONAIR_LOG", "info"),
         ];
+        settings.extend(more);
         let (code, _, errors) = process::run_again(dir.path(), &settings, &["migrate"]).await;
         assert_eq!(code, 0, "onair migrate: {errors}");
         let make = |name: &str, roles: &str| Onair::new(name, dir.path(), roles, &settings);

@@ -247,6 +247,7 @@ impl Story {
             offer: Offer { version: 1, live_price: won(PRICE_MINOR), sku_prices: BTreeMap::new() },
             per_viewer_limit: None,
             hold_seconds: HOLD_SECONDS,
+            abandoned_hold_seconds: None,
             opens_at: None,
             closes_at: None,
             personal: Personal::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use commands::process::guard::{CALL_TIMEOUT, FAILURES_MAX, OPEN_FOR, TRIES_MAX};
-use commands::process::{GuardedGateway, REFUND_UNANSWERED_MAX};
+use commands::process::{GuardedGateway, REFUND_PENDING_MAX, REFUND_UNANSWERED_MAX};
 use commands::writer::PARKED_DEADLINE;
 use domain::command::Command;
 use domain::ids::OrderId;
@@ -277,6 +277,42 @@ async fn a_refund_that_nobody_answers_is_parked_once_and_waits_for_somebody() {
     rig.pass(3 * PARKED_DEADLINE).await;
     assert_eq!(provider.calls.load(Ordering::Relaxed), calls, "nobody asks while it is parked");
     assert_eq!(parkings(&rig, order).await, 1);
+    assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
+}
+
+/// Lets time pass, a second at a time.
+async fn by_seconds(rig: &Rig, duration: Duration) {
+    for _ in 0..duration.as_secs() {
+        rig.clock.advance(Duration::from_secs(1));
+        rig.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_a_bank_has_in_hand_is_asked_for_seldom_and_parked_at_its_bound() {
+    let (rig, order, provider) = buying(Scripted {
+        authorize: says(authorized()),
+        capture: says(PaymentResult::Captured { amount: won(19_900) }),
+        refund: says(PaymentResult::Unknown),
+        ..Scripted::default()
+    })
+    .await;
+    ended(&rig, order, OrderStatus::Confirmed).await;
+    rig.submit(SPOTLIGHT.into(), give_back(order, 1, false), "r").await.expect("asked");
+    let hour = Duration::from_hours(1);
+    by_seconds(&rig, hour).await;
+    let calls = provider.calls.load(Ordering::Relaxed);
+    by_seconds(&rig, hour).await;
+    let asked = provider.calls.load(Ordering::Relaxed) - calls;
+    assert!((2..=6).contains(&asked), "a pause of a quarter of an hour: {asked} in an hour");
+    rig.clock.advance(REFUND_PENDING_MAX.saturating_sub(3 * hour));
+    by_seconds(&rig, hour / 2).await;
+    assert_eq!(parkings(&rig, order).await, 0, "a bank takes days");
+    by_seconds(&rig, hour).await;
+    assert_eq!(parkings(&rig, order).await, 1, "and no longer than its bound");
+    let calls = provider.calls.load(Ordering::Relaxed);
+    by_seconds(&rig, hour).await;
+    assert_eq!(provider.calls.load(Ordering::Relaxed), calls, "nobody asks while it is parked");
     assert_eq!(rig.order(order).await.unwrap().status, OrderStatus::Confirmed);
 }
 

@@ -363,6 +363,7 @@ pub fn terms(units: u32, per_viewer_limit: Option<u32>) -> SpotlightTerms {
         },
         per_viewer_limit,
         hold_seconds: 30,
+        abandoned_hold_seconds: None,
         opens_at: None,
         closes_at: None,
         personal: Personal::default(),

@@ -104,6 +104,7 @@ impl Scene {
             offer: Offer { version: 1, live_price: self.price, sku_prices: BTreeMap::new() },
             per_viewer_limit: None,
             hold_seconds: HOLD_SECONDS_DEFAULT,
+            abandoned_hold_seconds: None,
             opens_at: None,
             closes_at: None,
             personal: Personal::default(),

@@ -150,6 +150,14 @@ pub fn new_spotlight(
         form.optional("per_viewer_limit", |value| values::count(value, 1, SKU_UNITS_MAX));
     let hold_seconds = form
         .optional("hold_seconds", |value| values::count(value, HOLD_SECONDS_MIN, HOLD_SECONDS_MAX));
+    let abandoned_hold_seconds = form.optional("abandoned_hold_seconds", |value| {
+        values::count(value, HOLD_SECONDS_MIN, HOLD_SECONDS_MAX)
+    });
+    if let (Some(Some(shorter)), Some(hold)) = (abandoned_hold_seconds, hold_seconds)
+        && shorter > hold.unwrap_or(HOLD_SECONDS_DEFAULT)
+    {
+        form.bad("abandoned_hold_seconds", "is longer than hold_seconds");
+    }
     let opens_at = form.optional("opens_at", |value| values::future_time(value, now));
     let closes_at = form.optional("closes_at", |value| {
         let time = values::future_time(value, now)?;
@@ -176,6 +184,7 @@ pub fn new_spotlight(
             offer: Offer { version: 1, live_price: live_price?, sku_prices },
             per_viewer_limit: per_viewer_limit?,
             hold_seconds: hold_seconds?.unwrap_or(HOLD_SECONDS_DEFAULT),
+            abandoned_hold_seconds: abandoned_hold_seconds?,
             opens_at: opens_at?,
             closes_at: closes_at?,
             personal,

@@ -15,6 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use self::layers::wrap;
 use crate::asyncapi;
+use crate::links;
 use crate::openapi;
 use crate::pages;
 use crate::problem::{Code, Problem};
@@ -25,7 +26,8 @@ pub use listen::{Listener, Serving};
 
 /// Everything that the public listener answers.
 pub fn router(app: &Arc<App>, limits: &HttpLimits) -> Router {
-    let (routes, document) = openapi::routes().split_for_parts();
+    let (routes, mut document) = openapi::routes().split_for_parts();
+    links::add(&mut document);
     let docs = Router::from(SwaggerUi::new("/docs").url("/openapi.json", document));
     let docs = docs.layer(middleware::map_response(no_page));
     let routes = routes

@@ -8,6 +8,7 @@ use commands::process::SIM_METHODS;
 use domain::broadcast::BroadcastCommand;
 use domain::command::Command;
 use domain::ids::{BroadcastId, ProductId, SellerId, Sku, SpotlightId, derive_id};
+use domain::limits::HOLD_SECONDS_MIN;
 use domain::line::{Line, Lines};
 use domain::money::{Currency, Money};
 use domain::offer::{Offer, Product, SkuTerms};
@@ -96,6 +97,12 @@ impl Script {
             },
             per_viewer_limit: world.chance(500).then_some(3),
             hold_seconds: u32::try_from(2 + world.below(6)).unwrap_or(2),
+            // drawn from the id, so that the dice of a seed stay what they were
+            abandoned_hold_seconds: spotlight
+                .0
+                .as_u128()
+                .is_multiple_of(3)
+                .then_some(HOLD_SECONDS_MIN),
             opens_at: None,
             closes_at: None,
             personal: Personal::default(),

@@ -148,6 +148,10 @@ pub struct NewSpotlight {
     /// How long a reservation is held, in seconds.
     #[schema(minimum = 2, maximum = 3600, default = 600)]
     pub hold_seconds: Option<u32>,
+    /// How long a reservation is held of a viewer who has let two holds of this spotlight run out
+    /// or has called them off, in seconds; not longer than the others.
+    #[schema(minimum = 2, maximum = 3600)]
+    pub abandoned_hold_seconds: Option<u32>,
     /// When it is to open; now where it is absent and the broadcast is live.
     pub opens_at: Option<DateTime<Utc>>,
     /// When it is to close.

@@ -122,6 +122,9 @@ pub struct SpotlightBody {
     pub per_viewer_limit: Option<u32>,
     /// How long a reservation is held, in seconds.
     pub hold_seconds: u32,
+    /// How long a reservation is held of a viewer who has abandoned two holds here, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abandoned_hold_seconds: Option<u32>,
     /// The stock of each SKU.
     pub inventory: BTreeMap<String, InventoryBody>,
     /// The last withdrawal of an offer version.
@@ -171,6 +174,7 @@ impl From<SpotlightView> for SpotlightBody {
             closes_at: view.closes_at,
             per_viewer_limit: view.per_viewer_limit,
             hold_seconds: view.hold_seconds,
+            abandoned_hold_seconds: view.abandoned_hold_seconds,
             withdrawal: view.withdrawal.map(Into::into),
             inventory: view
                 .inventory

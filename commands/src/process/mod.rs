@@ -48,6 +48,10 @@ pub const ROLE: &str = "process";
 pub const LEASE_RENEWAL: Duration = Duration::from_secs(1);
 /// Renewals that may fail in a row before the role is given up.
 pub const LEASE_FAILURES_MAX: u32 = 3;
+/// How long after its deadline the end of a hold is decided at the latest, while every role keeps
+/// up: it is proposed within [`SWEEP_PAUSE`] of the order book's knowing, [`SWEEP_MAX`] at once.
+/// `onair_hold_late_seconds` measures it.
+pub const HOLD_LATE_MAX: Duration = Duration::from_secs(10);
 /// The pause between two looks for holds and schedules that are due.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 /// The pause between two looks for entries and parked commands that need help.

@@ -7,20 +7,22 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::command::{Command, CommandRecord};
 use domain::decision::{Decision, Refusal, decide};
-use domain::desk::Desk;
+use domain::desk::{Desk, OrderDesk};
 use domain::envelope::{Metadata, NewEvent};
 use domain::event::{Event, StreamId};
 use domain::ids::{CommandId, EventId, OrderId, SpotlightId, StreamKey};
 use domain::ledger::units_delta;
 use domain::order::{OrderCommand, OrderEvent, OrderReason};
 use domain::ports::{Batch, CommandOutcome, Delivered, InboxEntry};
+use domain::reservation::{ReleaseReason, ReservationEvent};
 use domain::spotlight::{SpotlightEvent, VoidCause};
-use metrics::counter;
+use metrics::{counter, histogram};
 
 use super::PARKED_MONEY;
 use super::desks::{Desks, limit_of};
 use super::park::{Behind, behind, misaddressed, sequence_of};
-use crate::metrics::{ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
+use crate::clock::between;
+use crate::metrics::{HOLD_LATE_SECONDS, ORDERS_FAILED_FOR_STOCK_TOTAL, WRITER_REPEATS_TOTAL};
 
 /// The epoch of a gate that was never rebuilt.
 const FIRST_EPOCH: u64 = 1;
@@ -214,6 +216,7 @@ impl Making<'_> {
         if decision.events.is_empty() && decision.refusal.is_none() {
             counter!(WRITER_REPEATS_TOTAL).increment(1);
         }
+        self.measure_holds(record, &decision.events);
         self.push(item, record, decision.events);
         if let Some(command_id) = item.inbox_id() {
             let outcome = decision.refusal.map_or(CommandOutcome::Done, |refusal| {
@@ -226,6 +229,24 @@ impl Making<'_> {
                 command = %record.command_id, code = refusal.code(),
                 "a command to an order was refused: {refusal}"
             );
+        }
+    }
+
+    /// How late holds end that have run out.
+    fn measure_holds(&mut self, record: &CommandRecord, events: &[(StreamId, Event)]) {
+        let decided_at = self.decided_at;
+        let Some(desk) = self.desks.desk(record.key) else { return };
+        for (_, event) in events {
+            let Event::Reservation(ReservationEvent::ReservationReleased {
+                order_id,
+                reason: ReleaseReason::HoldExpired,
+                ..
+            }) = event
+            else {
+                continue;
+            };
+            let Some(hold) = desk.orders.get(order_id).and_then(OrderDesk::hold) else { continue };
+            histogram!(HOLD_LATE_SECONDS).record(between(hold.deadline, decided_at));
         }
     }
 

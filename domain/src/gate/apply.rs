@@ -83,6 +83,7 @@ impl GateState {
             | SpotlightEvent::OfferWithdrawn { .. }
             | SpotlightEvent::WithdrawalProgressed { .. }
             | SpotlightEvent::DemandObserved { .. }
+            | SpotlightEvent::HoldAbandoned { .. }
             // what gave the units up has kept them
             | SpotlightEvent::UnitsCarried { .. }
             | SpotlightEvent::WaitlistEnded { order_id: Some(_), .. } => {}

@@ -12,7 +12,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 pub use command::{OrderCommand, PaymentChoice, PlaceOrder};
-pub use decide::{OrderDecision, Scene, hold_deadline};
+pub use decide::{OrderDecision, Scene};
 pub use error::OrderError;
 pub use event::{Accepted, OrderEvent, OrderReason, Returned};
 

@@ -59,6 +59,11 @@ pub struct SpotlightTerms {
     pub per_viewer_limit: Option<u32>,
     /// How long a reservation is held, in seconds.
     pub hold_seconds: u32,
+    /// How long a reservation of a viewer is held who has abandoned
+    /// [`ABANDONED_HOLDS`](crate::limits::ABANDONED_HOLDS) holds here, in seconds; absent where all
+    /// are held equally long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned_hold_seconds: Option<u32>,
     /// When it is to open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Timestamp>,
@@ -235,6 +240,16 @@ pub enum SpotlightEvent {
         /// How many of each SKU.
         units: UnitsBySku,
     },
+    /// A viewer let a hold run out, or called it off, while the next step was the viewer's: counted
+    /// where the spotlight has a shorter hold for that, and until it applies.
+    HoldAbandoned {
+        /// Which spotlight.
+        spotlight_id: SpotlightId,
+        /// By whom.
+        viewer_ref: ViewerRef,
+        /// Which order's.
+        order_id: OrderId,
+    },
     /// Units were asked for and refused: at most one of each node, SKU and second.
     DemandObserved {
         /// Which spotlight.
@@ -281,6 +296,7 @@ impl SpotlightEvent {
             | Self::WaitlistEnded { spotlight_id, .. }
             | Self::UnitsCarried { spotlight_id, .. }
             | Self::UnitsFreed { spotlight_id, .. }
+            | Self::HoldAbandoned { spotlight_id, .. }
             | Self::SpotlightClosed { spotlight_id, .. } => *spotlight_id,
         }
     }
@@ -306,6 +322,7 @@ impl DomainEvent for SpotlightEvent {
             Self::WaitlistEnded { .. } => "WaitlistEnded",
             Self::UnitsCarried { .. } => "UnitsCarried",
             Self::UnitsFreed { .. } => "UnitsFreed",
+            Self::HoldAbandoned { .. } => "HoldAbandoned",
         }
         .to_owned()
     }

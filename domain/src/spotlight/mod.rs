@@ -1,5 +1,6 @@
 //! One offer inside a broadcast: scheduled → open ⇄ paused → closed.
 
+mod abandoned;
 mod command;
 mod error;
 mod event;
@@ -22,7 +23,7 @@ pub use withdrawal::{Settle, Withdrawal};
 use crate::Timestamp;
 use crate::command::Context;
 use crate::demand::Observed;
-use crate::ids::{Sku, SpotlightId};
+use crate::ids::{Sku, SpotlightId, ViewerRef};
 use crate::ledger::Ledger;
 use crate::limits::SKU_UNITS_MAX;
 use crate::money::Money;
@@ -64,6 +65,9 @@ pub struct Spotlight {
     /// Who waits for what is sold out.
     #[serde(default)]
     pub waitlist: Waitlist,
+    /// Holds that viewers abandoned, counted up to where it matters.
+    #[serde(default)]
+    pub abandoned: BTreeMap<ViewerRef, u32>,
 }
 
 impl Spotlight {
@@ -288,6 +292,10 @@ impl Spotlight {
             | SpotlightEvent::WaitlistEnded { .. }
             | SpotlightEvent::UnitsCarried { .. }
             | SpotlightEvent::UnitsFreed { .. } => self.waitlist.apply(event),
+            SpotlightEvent::HoldAbandoned { viewer_ref, .. } => {
+                let holds = self.abandoned.entry(viewer_ref.clone()).or_default();
+                *holds = holds.saturating_add(1);
+            }
         }
     }
 }

@@ -147,6 +147,18 @@ fn what_decisions_write_fits_the_schemas() {
 }
 
 #[test]
+fn a_field_that_came_later_fits_the_schema_of_its_version() {
+    let terms =
+        domain::spotlight::SpotlightTerms { abandoned_hold_seconds: Some(30), ..support::terms() };
+    let terms = Box::new(terms);
+    let event = domain::spotlight::SpotlightEvent::SpotlightScheduled { terms };
+    let payload = domain::event::Event::Spotlight(event).to_payload().unwrap();
+    let payload = serde_json::from_str(&payload).unwrap();
+    let schema = schema("onair.spotlight.scheduled.v1");
+    assert_eq!(errors(&schema, &payload), Vec::<String>::new());
+}
+
+#[test]
 fn each_stands_in_the_catalogue() {
     let catalogue = fs::read_to_string(root().join("docs/EVENTS.md")).unwrap();
     for (kind, name, version) in EVENT_TYPES {

@@ -1,6 +1,7 @@
 //! Commands in any order, with repeats: no oversell, one end per reservation, the fold of the log is
 //! the state that decided it, and every invariant holds.
 
+mod abandoned;
 mod line;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,14 +122,18 @@ struct Show {
 
 impl Show {
     fn new() -> Self {
+        Self::of(on_air())
+    }
+
+    fn of(history: Vec<Event>) -> Self {
         let mut show = Self {
             live: Desk::default(),
-            log: Log::of([on_air()]),
+            log: Log::of([history.clone()]),
             now: NOW,
             takes: BTreeMap::new(),
             inbox: BTreeSet::new(),
         };
-        for event in on_air() {
+        for event in history {
             show.live.apply(&stream_of(&event), &event);
         }
         show

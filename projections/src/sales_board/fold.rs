@@ -128,6 +128,7 @@ fn prepared(terms: &SpotlightTerms, recorded: &Recorded) -> SpotlightView {
         closes_at: terms.closes_at,
         per_viewer_limit: terms.per_viewer_limit,
         hold_seconds: terms.hold_seconds,
+        abandoned_hold_seconds: terms.abandoned_hold_seconds,
         inventory: BTreeMap::new(),
         withdrawal: None,
         reference: terms.personal.reference.clone(),
@@ -163,6 +164,7 @@ fn changed(mut view: SpotlightView, event: &SpotlightEvent) -> SpotlightView {
         | SpotlightEvent::GateReopened { .. }
         | SpotlightEvent::AdmissionVoided { .. }
         | SpotlightEvent::DemandObserved { .. }
+        | SpotlightEvent::HoldAbandoned { .. }
         // what is kept for those who wait counts as held
         | SpotlightEvent::WaitlistJoined { .. }
         | SpotlightEvent::WaitlistOffered { .. }

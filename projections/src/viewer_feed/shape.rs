@@ -123,6 +123,7 @@ pub fn spotlight_json(spotlight: &SpotlightView, gate: Option<&GateView>) -> Val
             "failed": withdrawal.failed,
         })
     });
+    put(&mut json, "abandoned_hold_seconds", spotlight.abandoned_hold_seconds.as_ref());
     put(&mut json, "withdrawal", withdrawal.as_ref());
     put(&mut json, "reference", spotlight.reference.as_ref());
     put(&mut json, "metadata", spotlight.metadata.as_ref());

@@ -4,10 +4,10 @@ use super::{OrderDecision, Scene};
 use crate::Timestamp;
 use crate::admission::Admission;
 use crate::command::Context;
-use crate::ids::{OrderId, SpotlightId, ViewerRef};
+use crate::ids::{OrderId, SpotlightId};
 use crate::line::total;
 use crate::order::{Accepted, OrderError, OrderReason, PlaceOrder};
-use crate::spotlight::{Settle, Spotlight, SpotlightEvent, UnitsBySku, VoidCause};
+use crate::spotlight::{Settle, SpotlightEvent, UnitsBySku, VoidCause};
 
 /// The order is known: its own entry is fine, another entry of it is given back.
 pub(super) fn repeated(place: &PlaceOrder, known: &Admission, repeat: &Admission) -> OrderDecision {
@@ -85,10 +85,4 @@ pub(super) fn refusal(
         return Some(OrderReason::Withdrawn);
     }
     (!scene.has_room(&place.lines)).then_some(OrderReason::StockGuard)
-}
-
-/// Until when units are held for a viewer that are reserved now.
-pub fn hold_deadline(spotlight: &Spotlight, _: &ViewerRef, decided_at: Timestamp) -> Timestamp {
-    let seconds = spotlight.terms.as_deref().map_or(0, |terms| terms.hold_seconds);
-    decided_at + chrono::TimeDelta::seconds(i64::from(seconds))
 }

@@ -1,7 +1,7 @@
 //! Money that came after the hold had run out: the order takes its units again, through the gate
 //! like any other, or is turned away and gets its money back.
 
-use super::accept::{hold_deadline, void};
+use super::accept::void;
 use super::{OrderDecision, Scene};
 use crate::admission::Admission;
 use crate::command::Context;
@@ -56,7 +56,7 @@ impl Order {
             lines,
             epoch: admission.epoch,
             admission_no: admission.number,
-            deadline: hold_deadline(scene.spotlight, &accepted.viewer_ref, context.decided_at),
+            deadline: scene.spotlight.hold_deadline(&accepted.viewer_ref, context.decided_at),
         };
         if self.payment == PaymentStatus::Captured {
             return Ok(OrderDecision {

@@ -19,7 +19,7 @@ use crate::payment::PaymentStatus;
 use crate::personal::Personal;
 use crate::reservation::{Hold, ReleaseReason, Reservation, ReservationCommand};
 use crate::spotlight::{Spotlight, SpotlightEvent, VoidCause};
-pub use accept::hold_deadline;
+use crate::waitlist::OFFER_ADMISSION;
 use accept::{accept, refusal, repeated, void};
 
 /// What an order's decision looks at besides the order.
@@ -46,6 +46,11 @@ impl<'a> Scene<'a> {
             Some(hold) => Some(hold),
             None => self.reservation.hold(),
         }
+    }
+
+    /// What is written down when the viewer of an order abandons its hold.
+    fn abandoned(&self, accepted: &Accepted) -> Option<SpotlightEvent> {
+        self.spotlight.abandon(&accepted.viewer_ref, accepted.order_id)
     }
 
     /// The last oversell check: the units are free, and the viewer may have them (design rule 2).
@@ -173,7 +178,7 @@ impl Order {
             lines: place.lines.clone(),
             epoch: admission.epoch,
             admission_no: admission.number,
-            deadline: hold_deadline(scene.spotlight, &place.viewer_ref, context.decided_at),
+            deadline: scene.spotlight.hold_deadline(&place.viewer_ref, context.decided_at),
         };
         Ok(OrderDecision { order, reservation: vec![reserve], spotlight: vec![] })
     }
@@ -236,7 +241,11 @@ impl Order {
             }
             _ => vec![OrderEvent::OrderFailed { order_id, reason: OrderReason::HoldExpired }],
         };
-        Ok(OrderDecision::releasing(order, true, ReleaseReason::HoldExpired))
+        // while the provider's answer is waited for, it is not the viewer who is late
+        let waits = matches!(self.payment, PaymentStatus::Requested | PaymentStatus::Unknown);
+        let abandoned = if waits { None } else { scene.abandoned(accepted) };
+        let decision = OrderDecision::releasing(order, true, ReleaseReason::HoldExpired);
+        Ok(OrderDecision { spotlight: abandoned.into_iter().collect(), ..decision })
     }
 
     fn cancel(
@@ -262,6 +271,10 @@ impl Order {
         }];
         order.extend(self.give_back(reason));
         let held = scene.hold().is_some();
-        Ok(OrderDecision::releasing(order, held, ReleaseReason::Cancelled))
+        // an offer to somebody who waited was not asked for at that moment, and may be declined
+        let gives_up = by_viewer && held && accepted.admission.number != OFFER_ADMISSION;
+        let abandoned = if gives_up { scene.abandoned(accepted) } else { None };
+        let decision = OrderDecision::releasing(order, held, ReleaseReason::Cancelled);
+        Ok(OrderDecision { spotlight: abandoned.into_iter().collect(), ..decision })
     }
 }

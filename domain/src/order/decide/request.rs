@@ -3,6 +3,7 @@
 
 use super::{OrderDecision, Scene};
 use crate::command::Context;
+use crate::limits::PAYMENT_MARGIN_MILLIS;
 use crate::order::{Order, OrderEnd, OrderError, OrderEvent, PaymentChoice};
 use crate::payment::PaymentStatus;
 
@@ -29,8 +30,9 @@ impl Order {
         if !waits {
             return Err(OrderError::PaymentNotAwaited);
         }
+        let last = context.decided_at + chrono::TimeDelta::milliseconds(PAYMENT_MARGIN_MILLIS);
         match scene.reservation.hold() {
-            Some(hold) if hold.deadline > context.decided_at => {}
+            Some(hold) if hold.deadline > last => {}
             _ => return Err(OrderError::HoldExpired),
         }
         Ok(OrderDecision::of(vec![OrderEvent::PaymentRequested {

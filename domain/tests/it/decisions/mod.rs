@@ -1,5 +1,6 @@
 //! Given what happened, when somebody asks, then this follows.
 
+mod abandoned;
 mod broadcast;
 mod chat;
 mod demand;

@@ -130,6 +130,17 @@ fn an_order_without_a_method_is_paid_later() {
         .then_refused("not_found");
     // the deadline itself is too late
     given(waiting.clone()).at(NOW + HOLD - 1).when_order(pay()).then(vec![requested(1)]);
+    let last = 1_000 - domain::limits::PAYMENT_MARGIN_MILLIS - 1;
+    given(waiting.clone())
+        .at(NOW + HOLD - 1)
+        .and_millis(last)
+        .when_order(pay())
+        .then(vec![requested(1)]);
+    given(waiting.clone())
+        .at(NOW + HOLD - 1)
+        .and_millis(last + 1)
+        .when_order(pay())
+        .then_refused("hold_expired");
     given(waiting.clone()).at(NOW + HOLD).when_order(pay()).then_refused("hold_expired");
     given([waiting.clone(), vec![released(1, ReleaseReason::HoldExpired)]].concat())
         .when_order(pay())

@@ -92,6 +92,7 @@ pub fn terms() -> SpotlightTerms {
         offer: offer(1, PRICE),
         per_viewer_limit: Some(4),
         hold_seconds: u32::try_from(HOLD).unwrap(),
+        abandoned_hold_seconds: None,
         opens_at: None,
         closes_at: None,
         personal: Personal::default(),

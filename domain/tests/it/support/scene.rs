@@ -18,6 +18,7 @@ use super::{NOW, at, broadcast, seller, spotlight};
 pub struct Given {
     desk: Desk,
     now: i64,
+    millis: i64,
     actor: Actor,
     record: Uuid,
 }
@@ -38,7 +39,7 @@ pub fn given(events: Vec<Event>) -> Given {
     }
     assert!(desk.ledger.is_sound(), "the history oversells by itself");
     let actor = Actor { role: Role::Host, subject: None };
-    Given { desk, now: NOW, actor, record: Uuid::from_u128(0xc0) }
+    Given { desk, now: NOW, millis: 0, actor, record: Uuid::from_u128(0xc0) }
 }
 
 /// As [`stream_of`]; what follows the release of an order's units is of its second reservation.
@@ -70,6 +71,12 @@ impl Given {
         self
     }
 
+    /// Decides so many milliseconds later still.
+    pub fn and_millis(mut self, millis: i64) -> Self {
+        self.millis = millis;
+        self
+    }
+
     /// Lets another than the host ask.
     pub fn by(mut self, role: Role, subject: &str) -> Self {
         self.actor = Actor { role, subject: Some(subject.to_owned()) };
@@ -93,6 +100,7 @@ impl Given {
     }
 
     fn when(self, key: StreamKey, command: Command) -> When {
+        let now = at(self.now) + chrono::TimeDelta::milliseconds(self.millis);
         let record = CommandRecord {
             command_id: CommandId(self.record),
             seller: seller(),
@@ -101,11 +109,11 @@ impl Given {
             causation: None,
             traceparent: None,
             actor: self.actor,
-            issued_at: at(self.now),
+            issued_at: now,
             command,
         };
-        let decision = decide(&self.desk, &record, at(self.now));
-        assert_eq!(decision, decide(&self.desk, &record, at(self.now)), "decided twice");
+        let decision = decide(&self.desk, &record, now);
+        assert_eq!(decision, decide(&self.desk, &record, now), "decided twice");
         let mut after = self.desk;
         for (stream, event) in &decision.events {
             assert_eq!(*stream, stream_in(&after, event), "an event on another's stream");

@@ -111,6 +111,7 @@ fn spotlight(event: &SpotlightEvent, recorded: &Recorded) -> Result<Vec<String>,
         | SpotlightEvent::WithdrawalProgressed { .. }
         | SpotlightEvent::DemandObserved { .. }
         | SpotlightEvent::UnitsCarried { .. }
+        | SpotlightEvent::HoldAbandoned { .. }
         | SpotlightEvent::WaitlistEnded { order_id: Some(_), .. } => vec!["-".to_owned()],
         SpotlightEvent::UnitsFreed { units, .. } => vec!["F".to_owned(), units_by_sku(units)],
         SpotlightEvent::WaitlistJoined { entry, wait, .. } => vec![
