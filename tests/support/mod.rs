@@ -31,7 +31,7 @@ pub async fn fresh_database() -> String {
 }
 
 /// How much of a long run: a fixed slice in `scripts/test`, all of it in `scripts/soak`.
-pub fn slice(short: usize, full: usize) -> usize {
+pub fn slice<T>(short: T, full: T) -> T {
     if env::var_os("ONAIR_TEST_SOAK").is_some() { full } else { short }
 }
 
