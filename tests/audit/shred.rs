@@ -37,11 +37,17 @@ impl Shop {
     }
 
     async fn fill(url: String, dir: TempDir) -> Self {
+        Self::fill_but(url, dir, 0).await
+    }
+
+    /// The same, but the order book lacks the last so many events.
+    async fn fill_but(url: String, dir: TempDir, lacks: usize) -> Self {
         let show = show();
         write(&url, show.story.log()).await;
         let shop = Self { url, dir, show };
         let models = read_model::open(&shop.url).await.expect("opens");
-        models.orders.apply(&shop.events(false).await).await.expect("applies");
+        let events = shop.events(false).await;
+        models.orders.apply(&events[..events.len() - lacks]).await.expect("applies");
         let said = ["ana", "bora"].map(|viewer| ChatRecord {
             id: Uuid::from_u128(if viewer == "ana" { 1 } else { 2 }),
             broadcast: domain::ids::BroadcastId(Uuid::from_u128(9)),
@@ -197,6 +203,24 @@ async fn who_has_an_order_under_way_is_not_shredded() {
     );
     assert!(told["log"]["readable"].as_u64() > Some(0), "{told}");
     assert_eq!(told["shreddings"].as_array().map(Vec::len), Some(0));
+}
+
+/// A copy that is written after the copies were taken away would stay: topics hold it in plain.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_shredded_before_the_read_models_have_applied_the_log() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shop = Shop::fill_but(fresh_database().await, dir, 1).await;
+    let asked = [&["ana", "--wait", "0"], &BY[..]].concat();
+    let said = shop.shred(&asked).ended(3);
+    assert!(said.errors.contains("order_book has 1 events to apply"), "{}", said.errors);
+    assert_eq!(shop.viewer_of(shop.show.ana).await.as_deref(), Some("ana"));
+    shop.shred(&["verify", "ana"]).ended(1);
+
+    let models = read_model::open(&shop.url).await.expect("opens");
+    let last = shop.events(false).await.pop().expect("an event");
+    models.orders.apply(&[last]).await.expect("applies");
+    shop.shred(&asked).ended(0);
+    assert_eq!(shop.viewer_of(shop.show.ana).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

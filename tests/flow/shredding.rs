@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis::Value as Reply;
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Value as Reply};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -16,6 +16,8 @@ use crate::support::eventually;
 use crate::support::shop::{Shop, order_of};
 
 const WITHIN: Duration = Duration::from_mins(3);
+/// Keys of Redis that are looked into at a time.
+const SCANNED_AT_ONCE: usize = 200;
 const BY: [&str; 7] =
     ["--apply", "--author", "kim", "--ticket", "DPO-9", "--reason", "asked to be forgotten"];
 
@@ -31,6 +33,22 @@ fn names(reply: &Reply, name: &str) -> bool {
     }
 }
 
+/// The command that reads what lies under a key of a type; `None` where it went meanwhile.
+fn reads(kind: &str, key: &str) -> Option<redis::Cmd> {
+    let (command, range): (_, &[&str]) = match kind {
+        "string" => ("GET", &[]),
+        "hash" => ("HGETALL", &[]),
+        "list" => ("LRANGE", &["0", "-1"]),
+        "set" => ("SMEMBERS", &[]),
+        "zset" => ("ZRANGE", &["0", "-1"]),
+        "stream" => ("XRANGE", &["-", "+"]),
+        _ => return None,
+    };
+    let mut read = redis::cmd(command);
+    read.arg(key).arg(range);
+    Some(read)
+}
+
 /// The keys of a Redis that name somebody, in the key or in what lies under it.
 async fn keys_naming(link: &mut MultiplexedConnection, name: &str) -> Vec<String> {
     let (mut found, mut cursor) = (vec![], 0_u64);
@@ -38,34 +56,27 @@ async fn keys_naming(link: &mut MultiplexedConnection, name: &str) -> Vec<String
         let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
             .arg(cursor)
             .arg("COUNT")
-            .arg(1_000)
+            .arg(SCANNED_AT_ONCE)
             .query_async(link)
             .await
             .expect("scans");
-        for key in keys {
-            let kind: String =
-                redis::cmd("TYPE").arg(&key).query_async(link).await.expect("has a type");
-            let mut read = match kind.as_str() {
-                "string" => redis::cmd("GET"),
-                "hash" => redis::cmd("HGETALL"),
-                "list" => redis::cmd("LRANGE"),
-                "set" => redis::cmd("SMEMBERS"),
-                "zset" => redis::cmd("ZRANGE"),
-                "stream" => redis::cmd("XRANGE"),
-                // it went meanwhile
-                _ => continue,
-            };
-            read.arg(&key);
-            match kind.as_str() {
-                "list" | "zset" => read.arg(0).arg(-1),
-                "stream" => read.arg("-").arg("+"),
-                _ => &mut read,
-            };
-            let reply: Reply = read.query_async(link).await.expect("reads");
-            if key.contains(name) || names(&reply, name) {
-                found.push(key);
+        let mut types = redis::pipe();
+        for key in &keys {
+            types.cmd("TYPE").arg(key);
+        }
+        let types: Vec<String> = types.query_async(link).await.expect("have types");
+        let (mut asked, mut all) = (vec![], redis::pipe());
+        for (key, kind) in keys.into_iter().zip(&types) {
+            if let Some(read) = reads(kind, &key) {
+                all.add_command(read);
+                asked.push(key);
             }
         }
+        let replies: Vec<Reply> = all.query_async(link).await.expect("reads");
+        let named = asked.into_iter().zip(&replies);
+        found.extend(
+            named.filter(|(key, it)| key.contains(name) || names(it, name)).map(|(key, _)| key),
+        );
         cursor = next;
         if cursor == 0 {
             found.sort();
@@ -126,7 +137,12 @@ impl Scene {
         Self {
             auditor: Auditor::new(cluster.dir.path(), &cluster.settings),
             pool: PgPool::connect(&servers.database).await.expect("connects"),
-            link: client.get_multiplexed_async_connection().await.expect("connects"),
+            link: client
+                .get_multiplexed_async_connection_with_config(
+                    &AsyncConnectionConfig::new().set_response_timeout(Some(WITHIN)),
+                )
+                .await
+                .expect("connects"),
             name: format!("ana-{}", Uuid::new_v4().simple()),
             shop,
             base,

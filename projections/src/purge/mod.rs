@@ -5,14 +5,16 @@ mod sqlite;
 
 use std::collections::BTreeSet;
 
+use domain::envelope::Position;
 use domain::ids::{BroadcastId, OrderId, SellerId};
-use domain::ports::PortError;
+use domain::ports::{PortError, WebhookBook};
 use domain::views::OrderView;
 use serde::Serialize;
 
 use crate::read_model::{Slot, open_pool, open_sqlite};
 use crate::rebuild::{self, Model};
 use crate::waitlist::WaitRow;
+use crate::webhooks::PostgresWebhookBook;
 
 const NAME: &str = "the copies of personal fields";
 
@@ -85,6 +87,28 @@ pub async fn copies(database: &str, person: &Person, apply: bool) -> Result<Foun
         found.copies.waitlist_aside = aside(database, Model::Waitlist, apply).await?;
     }
     Ok(found)
+}
+
+/// The tables with copies that have not applied the log up to a position, and how many events each
+/// lacks. What a topic holds for them is in plain: taken away too early, a copy would come back.
+/// Tables of a file are folded from the store, whose keys are gone by then: they lack nothing.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn behind(database: &str, head: Position) -> Result<Vec<(&'static str, u64)>, PortError> {
+    if database.starts_with("sqlite:") {
+        return Ok(vec![]);
+    }
+    let mut at = vec![];
+    for model in [Model::OrderBook, Model::Waitlist] {
+        at.push((model.name(), rebuild::open(database, model).await?.slots().await?.live));
+    }
+    let webhooks = PostgresWebhookBook::new(open_pool(database).await?);
+    at.push(("webhook_deliveries", webhooks.checkpoint().await?));
+    let lacks = |position: Position| head.0.saturating_sub(position.0);
+    // a table that nothing was ever folded into belongs to a role that does not run here
+    at.retain(|(_, position)| *position > Position::START && lacks(*position) > 0);
+    Ok(at.into_iter().map(|(name, position)| (name, lacks(position))).collect())
 }
 
 /// Counts the tables beside those that serve; with `apply` they are thrown away.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use commands::clock::SystemClock;
 use commands::store;
+use domain::envelope::Position;
 use domain::ids::{SellerId, ViewerId};
 use domain::ports::Clock;
 use domain::shredding::Shredding;
@@ -27,6 +29,10 @@ use crate::config::{self, Backend, Config};
 /// Positions that an answer names; the rest is counted.
 const POSITIONS_KEPT_MAX: usize = 100;
 
+/// Seconds that the read models may take to apply what the log had when it was looked through.
+const CAUGHT_UP_SECONDS: u64 = 30;
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// What this program cannot look into.
 const ELSEWHERE: [&str; 5] = [
     "the command and event topics hold what was sent until their retention ends",
@@ -47,6 +53,9 @@ pub(super) struct ShredArgs {
     who: WhoArgs,
     #[command(flatten)]
     repair: RepairArgs,
+    /// Seconds that read models which are behind may take to catch up; then nothing is done
+    #[arg(long, value_name = "SECONDS", default_value_t = CAUGHT_UP_SECONDS)]
+    wait: u64,
     #[command(subcommand)]
     verify: Option<ShredTool>,
 }
@@ -132,6 +141,7 @@ pub(super) async fn shred(args: ShredArgs) -> Result<Verdict, CliError> {
         return Ok(Verdict::Bad);
     }
     let database = &looked.config.database;
+    caught_up(database, looked.found.head, Duration::from_secs(args.wait)).await?;
     let mut keys = store::open_shredder(database).await.map_err(source::refused)?;
     let mut shredding = Shredding {
         seller: looked.seller.clone(),
@@ -154,6 +164,22 @@ pub(super) async fn shred(args: ShredArgs) -> Result<Verdict, CliError> {
     let left = Looked::at(who, found.names.iter().chain(&found.pseudonyms)).await?;
     left.say(who, Some(&looked), redis)?;
     Ok(left.verdict())
+}
+
+/// Waits until every table with copies has applied the log up to `head`.
+async fn caught_up(database: &str, head: Position, wait: Duration) -> Result<(), CliError> {
+    let begun = Instant::now();
+    loop {
+        let behind = purge::behind(database, head).await.map_err(source::unreachable_port)?;
+        let Some((name, events)) = behind.first() else { return Ok(()) };
+        if begun.elapsed() >= wait {
+            return Err(CliError::unreachable(
+                "nothing was done",
+                format!("{name} has {events} events to apply; do its projections run?"),
+            ));
+        }
+        tokio::time::sleep(LOOKS_AGAIN_AFTER).await;
+    }
 }
 
 async fn verify(who: &WhoArgs) -> Result<Verdict, CliError> {
@@ -257,7 +283,7 @@ impl Looked {
         before: Option<&Self>,
         redis: Option<RedisAnswer>,
     ) -> Result<(), CliError> {
-        let first = |positions: &[domain::envelope::Position]| -> Vec<u64> {
+        let first = |positions: &[Position]| -> Vec<u64> {
             positions.iter().take(POSITIONS_KEPT_MAX).map(|position| position.0).collect()
         };
         let known = before.unwrap_or(self);
