@@ -69,6 +69,11 @@ impl Process {
     ) -> Result<Self, BenchError> {
         let (log, ready) =
             (folder.join(format!("{name}.log")), folder.join(format!("{name}.ready")));
+        // what an earlier process of that name wrote is not this one's
+        match std::fs::remove_file(&ready) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let mut command = if pinned && can_pin().await {
             let mut command = Command::new("taskset");
             command.args(["-c", CORE]).arg(program);
