@@ -29,7 +29,7 @@ impl Fingerprint {
         offer_version: u32,
         lines: &Lines,
         payment_method: Option<&str>,
-        extra: &serde_json::Value,
+        extra: &impl Serialize,
     ) -> Self {
         // a tuple of texts, numbers and lists of them always serialises
         let canonical = (spotlight, offer_version, lines, payment_method, extra);

@@ -12,7 +12,6 @@ use domain::fingerprint::Fingerprint;
 use domain::ids::OrderId;
 use domain::personal::Personal;
 use domain::views::AcceptedOrder;
-use serde_json::json;
 
 use super::input;
 use crate::extract::address::ClientAddress;
@@ -86,7 +85,7 @@ async fn as_it_is_now(app: &App, promised: AcceptedOrder) -> OrderBody {
 
 fn request(app: &App, caller: Caller, key: String, new: input::NewOrder) -> OrderRequest {
     let method = new.payment.as_ref().map(|choice| choice.method.as_str());
-    let extra = json!([new.reference, new.metadata]);
+    let extra = (&new.reference, &new.metadata);
     let fingerprint =
         Fingerprint::of_order(new.spotlight, new.offer_version, &new.lines, method, &extra);
     OrderRequest {

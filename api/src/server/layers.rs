@@ -1,7 +1,9 @@
 //! What every request passes: trace, panic guard, time limit, origins, security headers.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +12,8 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use domain::ports::Ids;
-use tower::ServiceBuilder;
+use futures::future::BoxFuture;
+use tower::{Layer, Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -39,9 +42,9 @@ struct Around {
 /// Puts the layers around the routes.
 pub(super) fn wrap(routes: Router, ids: Arc<dyn Ids>, limits: &HttpLimits) -> Router {
     // one stack, the outermost first, because each call of `Router::layer` boxes every route once
-    // more; and one function where there could be three, because each boxes the answer once more
+    // more; and a layer of our own, because `from_fn` boxes what is inside it for each request
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(Around { ids, limit: limits.request }, around))
+        .layer(AroundLayer(Around { ids, limit: limits.request }))
         .option_layer(cors(&limits.allowed_origins))
         .layer(CatchPanicLayer::custom(panicked));
     routes.layer(layers)
@@ -75,21 +78,65 @@ fn headers(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Traces the request and answers it within the limit, whatever was read of its body.
-async fn around(State(around): State<Around>, request: Request, next: Next) -> Response {
-    trace::traced(around.ids.as_ref(), request, async |request| {
-        if let Err(problem) = headers(&request) {
-            return problem.into_response();
-        }
-        unread::answered(request, async |request| within(around.limit, request, next).await).await
-    })
-    .await
+#[derive(Clone)]
+struct AroundLayer(Around);
+
+impl<S> Layer<S> for AroundLayer {
+    type Service = AroundService<S>;
+
+    fn layer(&self, inner: S) -> AroundService<S> {
+        AroundService { around: self.0.clone(), inner }
+    }
+}
+
+/// Traces each request and answers it within the limit, whatever was read of its body.
+#[derive(Clone)]
+struct AroundService<S> {
+    around: Around,
+    inner: S,
+}
+
+impl<S> Service<Request> for AroundService<S>
+where
+    S: Service<Request, Response: IntoResponse, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Around { ids, limit } = self.around.clone();
+        let next = self.inner.clone();
+        // the one that said it is ready
+        let inner = std::mem::replace(&mut self.inner, next);
+        Box::pin(async move {
+            let answer = async |request| {
+                if let Err(problem) = headers(&request) {
+                    return problem.into_response();
+                }
+                unread::answered(request, async |request| within(limit, request, inner).await).await
+            };
+            Ok(trace::traced(ids.as_ref(), request, answer).await)
+        })
+    }
 }
 
 /// Answers within the limit, and never lets a browser guess a type.
-async fn within(limit: Duration, request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(limit, next.run(request)).await;
-    let mut response = answer.unwrap_or_else(|_| Problem::new(Code::Timeout).into_response());
+async fn within<S>(limit: Duration, request: Request, mut inner: S) -> Response
+where
+    S: Service<Request, Response: IntoResponse, Error = Infallible>,
+{
+    let mut response = match tokio::time::timeout(limit, inner.call(request)).await {
+        Ok(Ok(response)) => response.into_response(),
+        Err(_) => Problem::new(Code::Timeout).into_response(),
+    };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {

@@ -31,7 +31,7 @@ pub(super) struct Standing {
 
 /// An offer beside the exact text that it was read from.
 pub(super) struct ParsedOffer {
-    pub text: Vec<u8>,
+    pub text: String,
     pub offer: GateOffer,
 }
 

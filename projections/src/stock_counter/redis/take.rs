@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use domain::admission::Admission;
 use domain::ids::{OrderId, Sku, SpotlightId};
 use domain::ports::{
@@ -147,7 +148,7 @@ impl RedisGate {
         };
         let (epoch, applied) = (reply.number()?, domain::envelope::Position(reply.number()?));
         let standing = self.seen.stands(spotlight, token, || self.keys(spotlight));
-        let offer = read_offer(&standing, reply.text()?.into_bytes())?;
+        let offer = read_offer(&standing, &reply.text()?)?;
         let offer_version = reply.number()?;
         let changing = reply.text()? != "0";
         let next_release_at = reply.optional_time()?;
@@ -233,16 +234,32 @@ struct Look {
     changing: bool,
 }
 
+/// What parts the fields of the answer to a take that took: no JSON holds it.
+const FIELD_END: char = '\u{1f}';
+
+/// Epoch, number, time and offer in one text.
+fn taken(standing: &Standing, text: &str) -> Result<TakeOutcome, PortError> {
+    let malformed = || corrupt("the answer to a take is malformed");
+    let mut fields = text.splitn(4, FIELD_END);
+    let (Some(epoch), Some(number), Some(at), Some(offer)) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(malformed());
+    };
+    let at = at.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or_else(malformed)?;
+    let epoch = epoch.parse().map_err(|_| malformed())?;
+    let number = number.parse().map_err(|_| malformed())?;
+    let offer = read_offer(standing, offer)?;
+    let offer_version = offer.offer.version;
+    Ok(TakeOutcome::Taken { admission: Admission { epoch, number, at, offer_version }, offer })
+}
+
 fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortError> {
+    if let Value::BulkString(text) = value {
+        return taken(standing, str::from_utf8(&text).map_err(corrupt)?);
+    }
     let mut reply = Reply::of(value)?;
     Ok(match reply.text()?.as_str() {
-        "taken" => {
-            let (epoch, number, at) = (reply.number()?, reply.number()?, reply.time()?);
-            let offer = read_offer(standing, reply.text()?.into_bytes())?;
-            let offer_version = offer.offer.version;
-            let admission = Admission { epoch, number, at, offer_version };
-            TakeOutcome::Taken { admission, offer }
-        }
         "soldout" => {
             let stock = reply.stock()?.into_iter();
             let remaining = stock.map(|(sku, [limit, used, _])| (sku, limit.saturating_sub(used)));
@@ -255,9 +272,7 @@ fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortEr
         "over" => {
             TakeOutcome::OverLimit { limit: reply.number()?, open_order: order_id(&reply.text()?) }
         }
-        "offer" => {
-            TakeOutcome::OfferChanged { offer: read_offer(standing, reply.text()?.into_bytes())? }
-        }
+        "offer" => TakeOutcome::OfferChanged { offer: read_offer(standing, &reply.text()?)? },
         "changing" => TakeOutcome::Changing,
         "stale" | "gone" => TakeOutcome::Stale,
         "conflict" => TakeOutcome::Conflict,
@@ -277,13 +292,14 @@ fn take_outcome(standing: &Standing, value: Value) -> Result<TakeOutcome, PortEr
 }
 
 /// Reads the offer that the script returned; the same text is not read twice in a row.
-fn read_offer(standing: &Standing, text: Vec<u8>) -> Result<GateOffer, PortError> {
+fn read_offer(standing: &Standing, text: &str) -> Result<GateOffer, PortError> {
     if let Some(parsed) = standing.offer.load().as_ref()
         && parsed.text == text
     {
         return Ok(parsed.offer.clone());
     }
-    let offer: GateOffer = serde_json::from_slice(&text).map_err(corrupt)?;
-    standing.offer.store(Some(Arc::new(ParsedOffer { text, offer: offer.clone() })));
+    let offer: GateOffer = serde_json::from_str(text).map_err(corrupt)?;
+    let parsed = ParsedOffer { text: text.to_owned(), offer: offer.clone() };
+    standing.offer.store(Some(Arc::new(parsed)));
     Ok(offer)
 }
