@@ -1,5 +1,6 @@
 //! The audit tools, as a program and as a library, on both stores and on exported files.
 
+mod broken;
 mod evidence;
 mod exports;
 mod fuzz;

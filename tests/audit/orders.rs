@@ -1,26 +1,12 @@
 //! `replay timeline`, `trace` and `why`.
 
 use super::program::replay;
-use super::show::{Base, Rows, show};
+use super::show::{Rows, everywhere, show};
 use domain::actor::Actor;
 use domain::command::Command;
 use domain::demand::{Observed, Viewers};
 use domain::ids::ViewerRef;
 use domain::spotlight::SpotlightCommand;
-
-/// The stores and their exports: the same answer from each.
-async fn everywhere(rows: &Rows) -> Vec<(Base, String)> {
-    let mut places = vec![];
-    for base in Base::both(rows).await {
-        for (name, format) in [("log.csv", "csv"), ("log.zst", "cloudevents")] {
-            let file = base.file(name);
-            replay(base.dir.path(), &base.url, &["export", &file, "--format", format]).ended(0);
-            places.push((Base { url: file, dir: base.dir.clone() }, name.to_owned()));
-        }
-        places.push((base, "store".to_owned()));
-    }
-    places
-}
 
 #[tokio::test]
 async fn an_order_is_told_step_by_step() {

@@ -14,6 +14,7 @@ use domain::row::StoredRow;
 use domain::seal::{KeyRecord, Seal, SealedBlock};
 use tempfile::TempDir;
 
+use super::program::replay;
 use crate::support::events::Story;
 use crate::support::fresh_database;
 
@@ -122,6 +123,20 @@ impl Base {
     pub fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
+}
+
+/// The stores and their exports: the same answer from each.
+pub async fn everywhere(rows: &Rows) -> Vec<(Base, String)> {
+    let mut places = vec![];
+    for base in Base::both(rows).await {
+        for (name, format) in [("log.csv", "csv"), ("log.zst", "cloudevents")] {
+            let file = base.file(name);
+            replay(base.dir.path(), &base.url, &["export", &file, "--format", format]).ended(0);
+            places.push((Base { url: file, dir: base.dir.clone() }, name.to_owned()));
+        }
+        places.push((base, "store".to_owned()));
+    }
+    places
 }
 
 /// Writes a log as a writer does: batch by batch, with keys of its own for what is personal.

@@ -7,6 +7,7 @@ mod chain;
 mod ends;
 mod holds;
 mod inputs;
+mod line;
 mod payments;
 mod stock;
 

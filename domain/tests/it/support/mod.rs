@@ -4,6 +4,7 @@
 mod events;
 mod log;
 mod scene;
+pub mod waitlist;
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use domain::Timestamp;
