@@ -249,6 +249,21 @@ impl Client {
         decided
     }
 
+    /// What a provider tells, again until it is durable, or given up.
+    pub async fn tell(&self, record: CommandRecord) {
+        for _ in 0..ATTEMPTS_MAX {
+            let record = record.clone();
+            let told = self
+                .ask(|intake| Box::pin(async move { intake.append(&record).await.is_ok() }))
+                .await;
+            self.shop.line.world.note(|| format!("the provider tells: {told:?}"));
+            if told == Some(true) {
+                return;
+            }
+            self.pause(20, 1_500).await;
+        }
+    }
+
     async fn submit(
         &self,
         id: CommandId,

@@ -16,6 +16,7 @@ mod executor;
 mod faults;
 mod gate;
 mod ports;
+mod post;
 mod roles;
 mod script;
 mod shop;
@@ -68,6 +69,7 @@ pub fn run_seed(seed: u64, planted: Option<Break>, traced: bool) -> Outcome {
     let roles = ROLES + nodes.len();
     let told = Arc::new(Mutex::new(Told::default()));
     let client = Client { shop: shop.clone(), nodes, told: Arc::clone(&told) };
+    shop.post.open(client.clone());
     let mut script = Script::new(client, seed);
     let done = Arc::new(AtomicBool::new(false));
     let finished = Arc::clone(&done);
@@ -89,6 +91,7 @@ pub fn run_seed(seed: u64, planted: Option<Break>, traced: bool) -> Outcome {
         Ok(Err(Stuck::Endless)) => world.fail("it never ends"),
         Err(_) => world.fail("it panicked"),
     }
+    shop.post.close();
     let steps = executor.polls();
     drop(executor);
     let failure = world.failure();

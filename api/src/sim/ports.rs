@@ -23,6 +23,7 @@ use projections::stock_counter::{self, MemoryAcceptedOrders, Rebuilder};
 
 use super::clock::SimClock;
 use super::faults::Line;
+use super::post::Post;
 
 /// The order book.
 pub struct SimOrderBook {
@@ -166,6 +167,28 @@ pub struct SimProvider {
     pub line: Line,
     /// The provider.
     pub inner: Arc<SimulatedGateway>,
+    /// What it tells on its own.
+    pub post: Arc<Post>,
+}
+
+impl SimProvider {
+    /// Asks the provider, over the line. What it did it may tell on its own too, also where the
+    /// answer is lost.
+    async fn ask(
+        &self,
+        operation: &'static str,
+        call: &PaymentCall,
+        done: impl Future<Output = Result<PaymentResult, PortError>> + Send,
+    ) -> Result<PaymentResult, PortError> {
+        let told = async {
+            let result = done.await;
+            if let Ok(result) = &result {
+                self.post.send(operation, call, result);
+            }
+            result
+        };
+        self.line.call(operation, told).await
+    }
 }
 
 #[async_trait]
@@ -175,19 +198,19 @@ impl PaymentGateway for SimProvider {
     }
 
     async fn authorize(&self, call: &PaymentCall) -> Result<PaymentResult, PortError> {
-        self.line.call("authorize", self.inner.authorize(call)).await
+        self.ask("authorize", call, self.inner.authorize(call)).await
     }
 
     async fn capture(&self, call: &PaymentCall) -> Result<PaymentResult, PortError> {
-        self.line.call("capture", self.inner.capture(call)).await
+        self.ask("capture", call, self.inner.capture(call)).await
     }
 
     async fn void(&self, call: &PaymentCall) -> Result<PaymentResult, PortError> {
-        self.line.call("void", self.inner.void(call)).await
+        self.ask("void", call, self.inner.void(call)).await
     }
 
     async fn refund(&self, call: &PaymentCall) -> Result<PaymentResult, PortError> {
-        self.line.call("refund", self.inner.refund(call)).await
+        self.ask("refund", call, self.inner.refund(call)).await
     }
 
     fn tells(&self, call: &PaymentCall) -> usize {

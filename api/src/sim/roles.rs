@@ -91,8 +91,11 @@ impl Shop {
     fn add_process(&self, number: usize) {
         let shop = self.clone();
         self.add(format!("process-{number}"), move || {
-            let provider =
-                SimProvider { line: shop.line.clone(), inner: Arc::clone(&shop.provider) };
+            let provider = SimProvider {
+                line: shop.line.clone(),
+                inner: Arc::clone(&shop.provider),
+                post: Arc::clone(&shop.post),
+            };
             let ports = ProcessPorts {
                 store: shop.store.clone(),
                 log: shop.commands.clone(),

@@ -18,6 +18,7 @@ use super::event_log::SimEventLog;
 use super::faults::Line;
 use super::gate::SimGate;
 use super::ports::{SimAcceptedOrders, SimOrderBook, SimSalesBoard};
+use super::post::Post;
 use super::store::{SimStore, Witness};
 use super::world::{OUTSIDE, RoleId, Task, World};
 
@@ -50,6 +51,8 @@ pub struct Shop {
     /// The sales board.
     pub board: Arc<MemorySalesBoard>,
     pub(super) provider: Arc<SimulatedGateway>,
+    /// What the provider tells on its own.
+    pub post: Arc<Post>,
     pub(super) ids: Arc<SeededIds>,
 }
 
@@ -78,6 +81,7 @@ impl Shop {
             book: Arc::default(),
             board: Arc::default(),
             provider: Arc::new(SimulatedGateway::new(clock.clone(), Duration::from_millis(30))),
+            post: Post::new(world),
             ids: Arc::new(SeededIds::new(seed)),
             line,
             clock,
