@@ -12,8 +12,8 @@ use domain::Timestamp;
 use domain::envelope::{NewEvent, Position, Recorded};
 use domain::ports::{Batch, Clock, EventStore, PortError};
 use projections::consumer::by_position::{
-    APPLIED_POLL, BACKOFF_MAX, BACKOFF_MIN, PAGE_EVENTS_MAX, PositionProjection, ReadModel, run,
-    run_all, wait_applied,
+    APPLIED_POLL, BACKOFF_MAX, BACKOFF_MIN, LAST_PAGES_MAX, PAGE_EVENTS_MAX, PositionProjection,
+    ReadModel, run, run_all, wait_applied,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -107,6 +107,27 @@ async fn an_idle_role_stops_at_once() {
         stop.cancel();
     };
     tokio::time::timeout(BOUND, async { tokio::join!(role, cancel) }).await.expect("it stops");
+}
+
+/// What the log has at the stop is applied, up to a bound; the next start goes on with the rest.
+#[tokio::test]
+async fn a_role_that_stops_applies_what_the_log_has() {
+    let mut story = Story::new();
+    let show = story.live("show");
+    let sale = story.spotlight(show, &[("a", 100_000)]);
+    while story.log().len() <= LAST_PAGES_MAX * PAGE_EVENTS_MAX {
+        story.place(sale, "ana", &[("a", 1)]);
+    }
+    let events = memory(&story);
+    append(&events, story.log()).await;
+    let model = ReadModel::order_book(Books::memory().orders);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    run(&model, &events, &SystemClock, &stopped).await;
+    let most = u64::try_from(LAST_PAGES_MAX * PAGE_EVENTS_MAX).unwrap();
+    assert_eq!(model.applied(), Position(most));
+    run(&model, &events, &SystemClock, &stopped).await;
+    assert_eq!(model.applied(), story.head());
 }
 
 /// A clock whose sleeps are over at once, and are written down.

@@ -36,6 +36,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub(super) struct Roles {
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
+    /// The loops that stop after those whose work they show.
+    pub followers: TaskTracker,
+    pub followers_stop: CancellationToken,
     failed: watch::Sender<Option<Arc<StartError>>>,
     /// What the writer of this process decides.
     pub owned: Owned,
@@ -53,8 +56,14 @@ pub(super) struct Setting<'a> {
 
 impl Roles {
     pub(super) fn new(tasks: TaskTracker) -> Self {
-        let (stop, failed) = (CancellationToken::new(), watch::Sender::new(None));
-        Self { tasks, stop, failed, owned: Owned::default() }
+        Self {
+            tasks,
+            stop: CancellationToken::new(),
+            followers: TaskTracker::new(),
+            followers_stop: CancellationToken::new(),
+            failed: watch::Sender::new(None),
+            owned: Owned::default(),
+        }
     }
 
     /// Returns why a loop ended for good, once one has.
@@ -74,8 +83,17 @@ impl Roles {
         role: &'static str,
         work: impl Future<Output = Result<(), StartError>> + Send + 'static,
     ) {
-        let (failed, stop) = (self.failed.clone(), self.stop.clone());
-        self.tasks.spawn(async move {
+        self.tasks.spawn(self.watched(role, work, self.stop.clone()));
+    }
+
+    fn watched(
+        &self,
+        role: &'static str,
+        work: impl Future<Output = Result<(), StartError>> + Send + 'static,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let failed = self.failed.clone();
+        async move {
             let error = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(())) if stop.is_cancelled() => return,
                 Ok(Ok(())) => StartError::Ended(role),
@@ -88,7 +106,7 @@ impl Roles {
                 first.get_or_insert_with(|| Arc::new(error));
                 is_first
             });
-        });
+        }
     }
 
     fn spawn_endless(&self, role: &'static str, work: impl Future<Output = ()> + Send + 'static) {
@@ -257,12 +275,15 @@ impl Roles {
 
     fn read_models(&self, parts: &Parts, setting: &Setting<'_>) {
         let (models, reader) = (Arc::clone(&parts.models), Arc::clone(&parts.reader));
-        let (clock, stop) = (Arc::clone(&setting.clock), self.stop.clone());
-        self.spawn_endless("read_models", async move {
+        let (clock, stop) = (Arc::clone(&setting.clock), self.followers_stop.clone());
+        let work = async move {
             let all =
                 [&models.orders, &models.board, &models.waitlist, &models.demand, &models.webhooks];
             by_position::run_all(&all, reader.as_ref(), clock.as_ref(), &stop).await;
-        });
+            Ok(())
+        };
+        let stop = self.followers_stop.clone();
+        self.followers.spawn(self.watched("read_models", work, stop));
     }
 
     async fn stock_counter(&self, parts: &Parts, setting: &Setting<'_>) -> Result<(), StartError> {

@@ -195,15 +195,20 @@ impl Running {
         // the bus holds a task of its own, which ends with it
         drop(self.parts);
         let stopped = tokio::time::timeout(ROLES_STOP_WITHIN, self.roles.tasks.wait()).await;
+        // what the others decided last is shown too
+        self.roles.followers_stop.cancel();
+        self.roles.followers.close();
+        let followed = tokio::time::timeout(ROLES_STOP_WITHIN, self.roles.followers.wait()).await;
         self.ops.shut_down(OPS_STOP_WITHIN).await;
         // the probes were the last to hold the store
         drop(self.readiness);
         self.stores.close();
         let closed = tokio::time::timeout(STORE_CLOSES_WITHIN, self.stores.wait()).await;
-        if stopped.is_ok() && closed.is_ok() {
+        if stopped.is_ok() && followed.is_ok() && closed.is_ok() {
             return Stopped::Cleanly;
         }
-        let (roles, stores) = (self.roles.tasks.len(), self.stores.len());
+        let roles = self.roles.tasks.len() + self.roles.followers.len();
+        let stores = self.stores.len();
         tracing::warn!(roles, stores, "not everything stopped in time");
         Stopped::InTheMiddle
     }

@@ -18,6 +18,8 @@ use crate::{order_book, sales_board};
 
 /// Events of one step: one read of the store, one transaction of the read model.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
+/// Pages that are still applied after the stop.
+pub const LAST_PAGES_MAX: usize = 3;
 /// The first pause after a failed step.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// The longest pause after a failed step.
@@ -157,6 +159,22 @@ pub async fn run(
                 unless_stopped(stop, clock.sleep(pause)).await;
                 pause = pause.saturating_mul(2).min(BACKOFF_MAX);
             }
+        }
+    }
+    catch_up(model, reader, known).await;
+}
+
+/// What the log had at the stop is applied before the end, where it is not much; the next start
+/// goes on with the rest.
+async fn catch_up(model: &ReadModel, reader: &dyn EventReader, mut known: Option<Position>) {
+    let Ok(head) = reader.head().await else { return };
+    for _ in 0..LAST_PAGES_MAX {
+        if known.is_some_and(|known| known >= head) {
+            return;
+        }
+        match step(model, reader, known).await {
+            Ok(Step { checkpoint, .. }) => known = Some(checkpoint),
+            Err(_) => return,
         }
     }
 }
