@@ -66,6 +66,8 @@ fn refused(error: ImportError) -> CliError {
         ImportError::Open(error) => source::refused(error),
         ImportError::NotEmpty(_) => CliError::usage(error),
         ImportError::Source(error) => source::unreachable_port(error),
-        error => CliError::unreachable("the store cannot be filled", error),
+        error @ ImportError::Refused { .. } => {
+            CliError::unreachable("the store cannot be filled", error)
+        }
     }
 }
