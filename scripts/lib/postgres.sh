@@ -29,22 +29,22 @@ as_postgres() {
 }
 
 postgres_data() {
-    printf '%s/data\n' "$(service_folder postgres)"
+    printf '%s/data\n' "$(service_folder "$1")"
 }
 
 postgres_prepare() {
     postgres_check
-    claim_port postgres
-    [[ -e $(service_folder postgres)/created ]] || postgres_init
-    postgres_configure
+    claim_port "$1"
+    [[ -e $(service_folder "$1")/created ]] || postgres_init
+    postgres_configure "$1"
 }
 
 postgres_init() {
     local data log
-    data=$(postgres_data)
+    data=$(postgres_data postgres)
     log=$(service_folder postgres)/initdb.log
-    postgres_purge
-    postgres_make_data
+    postgres_purge postgres
+    postgres_make_data postgres
     (cd / && as_postgres "$(postgres_programs)/initdb" -D "$(realpath "$data")" -U onair --auth=trust \
         --encoding=UTF8 --locale=C.UTF-8 --no-instructions) >"$log" 2>&1 || {
         tail -n 20 "$log" >&2
@@ -57,12 +57,12 @@ postgres_init() {
 # The folder may lie where only root can go, such as /root: then the data are elsewhere, behind a link.
 postgres_make_data() {
     local data elsewhere
-    data=$(postgres_data)
+    data=$(postgres_data "$1")
     if ((EUID != 0)); then
         mkdir -m 700 "$data"
         return
     fi
-    if as_postgres test -x "$(service_folder postgres)"; then
+    if as_postgres test -x "$(service_folder "$1")"; then
         install -d -m 700 -o postgres -g postgres "$data"
     else
         elsewhere=$(mktemp -d /var/tmp/onair-postgres.XXXXXX)
@@ -72,9 +72,9 @@ postgres_make_data() {
 }
 
 postgres_configure() {
-    cat >"$(postgres_data)/postgresql.conf" <<END
+    cat >"$(postgres_data "$1")/postgresql.conf" <<END
 listen_addresses = '127.0.0.1'
-port = $(port_of postgres)
+port = $(port_of "$1")
 # the path of a socket has a limit that a long folder breaks
 unix_socket_directories = ''
 max_connections = 200
@@ -82,6 +82,8 @@ fsync = ${ONAIR_SERVICES_SYNC:-on}
 synchronous_commit = on
 full_page_writes = on
 max_wal_size = 2GB
+# a replica that stays away does not fill the disk
+max_slot_wal_keep_size = 2GB
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %d '
@@ -90,7 +92,7 @@ END
 
 postgres_launch() {
     local data
-    data=$(realpath "$(postgres_data)")
+    data=$(realpath "$(postgres_data "$1")")
     postgres_wait_alone "$data"
     # Where nobody reaps, a killed server stays as a zombie and PostgreSQL takes its pid for a live one.
     rm -f "$data/postmaster.pid"
@@ -98,7 +100,7 @@ postgres_launch() {
     if ((EUID == 0)); then
         command=(setpriv --reuid postgres --regid postgres --init-groups "${command[@]}")
     fi
-    spawn postgres "${command[@]}"
+    spawn "$1" "${command[@]}"
 }
 
 # Backends outlive for a moment a server that somebody killed; all work in the data folder.
@@ -119,25 +121,26 @@ postgres_works_in() {
 }
 
 postgres_sql() {
-    PGCONNECT_TIMEOUT=5 "$(postgres_programs)/psql" -XqtA -h 127.0.0.1 -p "$(port_of postgres)" -U onair -d postgres -c "$1"
+    PGCONNECT_TIMEOUT=5 "$(postgres_programs)/psql" -XqtA -h 127.0.0.1 -p "$(port_of "$1")" -U onair -d postgres -c "$2"
 }
 
 postgres_ready() {
-    [[ $(postgres_sql 'SELECT 1' 2>/dev/null) == 1 ]]
+    [[ $(postgres_sql "$1" 'SELECT 1' 2>/dev/null) == 1 ]]
 }
 
 postgres_finish() {
-    [[ $(postgres_sql "SELECT 1 FROM pg_database WHERE datname = 'onair'") == 1 ]] || postgres_sql 'CREATE DATABASE onair'
+    [[ $(postgres_sql postgres "SELECT 1 FROM pg_database WHERE datname = 'onair'") == 1 ]] ||
+        postgres_sql postgres 'CREATE DATABASE onair'
 }
 
 postgres_stop() {
     # INT is the fast shutdown; TERM would wait for every client to leave.
-    stop_process postgres INT
+    stop_process "$1" INT
 }
 
 postgres_purge() {
     local data
-    data=$(postgres_data)
+    data=$(postgres_data "$1")
     if [[ -L $data ]]; then
         rm -rf "$(readlink "$data")"
     fi

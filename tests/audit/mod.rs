@@ -12,6 +12,7 @@ pub mod program;
 mod rebuild;
 mod reconcile;
 mod released;
+mod replica;
 mod sealer;
 mod seals;
 mod show;

@@ -124,6 +124,25 @@ async fn what_has_no_read_models_and_what_is_none_is_refused() {
     replay(dir, &base.url, &["rebuild", "order_book", "--rate", "0"]).ended(2);
 }
 
+/// Nothing was ever applied there: what served before is empty, and follows like any other.
+#[tokio::test]
+async fn the_read_models_of_a_store_that_never_served_are_built() {
+    let show = show();
+    for base in Base::both(&Rows::of(show.story.log())).await {
+        let run = |arguments: &[&str]| replay(base.dir.path(), &base.url, arguments).ended(0);
+        for model in Model::ALL {
+            run(&["rebuild", model.name()]);
+        }
+        let models = read_model::open(&base.url).await.expect("opens");
+        let ana = models.orders.order(show.ana).await.expect("reads").expect("is there");
+        assert_eq!(ana.status, domain::views::OrderStatus::Confirmed);
+        run(&["rollback", "order_book"]);
+        assert_eq!(models.orders.order(show.ana).await.expect("reads"), Some(ana));
+        let report = run(&["reconcile", "readmodels", "--json"]).json("reconcile_readmodels");
+        assert_eq!(report["repaired"], 0, "{report}");
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_build_goes_on_where_it_was() {
     let story = long_story();

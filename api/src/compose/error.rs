@@ -68,7 +68,10 @@ impl StartError {
                 | Self::Payments(_)
                 | Self::Listen { .. }
                 | Self::Store(
-                    OpenError::Scheme(_) | OpenError::Owned { .. } | OpenError::NotMigrated(_)
+                    OpenError::Scheme(_)
+                        | OpenError::Owned { .. }
+                        | OpenError::ReadOnly
+                        | OpenError::NotMigrated(_)
                 )
         )
     }

@@ -22,7 +22,7 @@ pub use import::{IMPORT_PAGE_ROWS, ImportError, Imported, import};
 pub use memory::MemoryStore;
 pub use open::{
     AuditReaders, OpenError, READERS_DEFAULT, StoreOptions, migrate, open, open_audit, open_reader,
-    open_seal_sink, open_shredder,
+    open_seal_sink, open_shredder, refuse_read_only,
 };
 pub use parked::open_parked;
 pub use postgres::{PostgresReader, PostgresStore};

@@ -61,6 +61,9 @@ pub enum OpenError {
     /// The schema lacks a step.
     #[error("the database lacks migration {0}: run `onair migrate`")]
     NotMigrated(i64),
+    /// It may be read only, as a standby may.
+    #[error("the database is read-only, as a replica is: name its primary")]
+    ReadOnly,
     /// A migration failed.
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),
@@ -176,6 +179,18 @@ pub async fn open_shredder(database: &str) -> Result<Box<dyn Shredder>, OpenErro
         Kind::Sqlite => Box::new(SqliteShredder::open(database).await?),
         Kind::Postgres => Box::new(PostgresShredder::open(database).await?),
     })
+}
+
+/// Refuses a database that may be read only.
+///
+/// # Errors
+/// [`OpenError::ReadOnly`], or it cannot be reached.
+pub async fn refuse_read_only(database: &str) -> Result<(), OpenError> {
+    match kind_of(database)? {
+        // a file is opened to be written, or is not
+        Kind::Sqlite => Ok(()),
+        Kind::Postgres => super::postgres::refuse_read_only(database).await,
+    }
 }
 
 /// Runs the migrations that a database lacks, under a lock.

@@ -28,17 +28,7 @@ pub async fn lock(
     transaction: &mut PgConnection,
     identity: &Identity,
 ) -> Result<Position, PortError> {
-    let unavailable = unreachable_as(identity.name);
-    sqlx::query(
-        "INSERT INTO projection_checkpoint (name, version, position, fingerprint)
-         VALUES ($1, $2, 0, $3) ON CONFLICT (name) DO NOTHING",
-    )
-    .bind(&identity.row)
-    .bind(identity.version)
-    .bind(identity.fingerprint.as_str())
-    .execute(&mut *transaction)
-    .await
-    .map_err(unavailable)?;
+    first(&mut *transaction, identity).await?;
     let stored: Stored = sqlx::query_as(
         "SELECT position, version, fingerprint FROM projection_checkpoint
          WHERE name = $1 FOR UPDATE",
@@ -46,8 +36,26 @@ pub async fn lock(
     .bind(&identity.row)
     .fetch_one(transaction)
     .await
-    .map_err(unavailable)?;
+    .map_err(unreachable_as(identity.name))?;
     identity.position_in(&stored)
+}
+
+/// The checkpoint of rows that nothing was applied to yet: before the first event.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn first(transaction: &mut PgConnection, identity: &Identity) -> Result<(), PortError> {
+    sqlx::query(
+        "INSERT INTO projection_checkpoint (name, version, position, fingerprint)
+         VALUES ($1, $2, 0, $3) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(&identity.row)
+    .bind(identity.version)
+    .bind(identity.fingerprint.as_str())
+    .execute(transaction)
+    .await
+    .map(drop)
+    .map_err(unreachable_as(identity.name))
 }
 
 /// Moves the checkpoint by compare-and-set.

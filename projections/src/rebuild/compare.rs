@@ -72,8 +72,8 @@ pub struct Compared {
     pub differences_total: u64,
 }
 
-/// Compares a slot with the live tables, at one position, while these go on. The slot is brought to
-/// where the live tables are first.
+/// Compares a slot with the live tables, at one position, while these go on. A slot that is elsewhere
+/// is brought there first; where both stand at one position nothing is written.
 ///
 /// # Errors
 /// There are no tables in that slot, or the database cannot be reached.
@@ -84,17 +84,18 @@ pub async fn compare(
 ) -> Result<Compared, RebuildError> {
     let (mut live, mut other) = (Position::START, Position::START);
     for _ in 0..MOMENTS_MAX {
-        bring(tables, reader, slot, false).await?;
         let mut moment = tables.snapshot().await?;
         let slots = moment.slots().await?;
         (live, other) = (slots.live, slots.of(slot).unwrap_or_default());
-        if live == other {
+        if slots.of(slot) == Some(live) {
             let mut work = Comparison::default();
             for table in tables.model().tables() {
                 work.take(moment.as_mut(), slot, table).await?;
             }
             return Ok(work.finish(tables.model().name(), live));
         }
+        drop(moment);
+        bring(tables, reader, slot, false).await?;
     }
     Err(RebuildError::Apart { model: tables.model().name(), live, other })
 }

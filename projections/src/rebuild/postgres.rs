@@ -10,6 +10,7 @@ use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
 use crate::key_table::PostgresTable;
 use crate::order_book::PostgresOrderBook;
+use crate::read_model::postgres::first;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::PostgresSalesBoard;
 use crate::unmet_demand::DemandFold;
@@ -245,6 +246,8 @@ impl Tables for PostgresTables {
         swap: bool,
     ) -> Result<Aligned, PortError> {
         let mut transaction = self.begin().await?;
+        // a store that was imported and never served has none
+        first(&mut transaction, &self.identity(Slot::Live)).await?;
         // as the projector does: whoever applies events waits until this commits
         sqlx::query("SELECT position FROM projection_checkpoint WHERE name = $1 FOR UPDATE")
             .bind(self.identity(Slot::Live).row)

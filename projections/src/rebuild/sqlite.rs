@@ -9,6 +9,7 @@ use super::model::{Model, Table};
 use super::tables::{Aligned, Slots, Snapshot, Tables, renames, up_to};
 use crate::key_table::SqliteTable;
 use crate::order_book::SqliteOrderBook;
+use crate::read_model::sqlite::first;
 use crate::read_model::{Identity, Slot, Stored, from_column, unreachable_as};
 use crate::sales_board::SqliteSalesBoard;
 use crate::unmet_demand::DemandFold;
@@ -258,6 +259,8 @@ impl Tables for SqliteTables {
         swap: bool,
     ) -> Result<Aligned, PortError> {
         let mut transaction = self.begin().await?;
+        // a store that was imported and never served has none
+        first(&mut transaction, &self.identity(Slot::Live)).await?;
         let before = slots(&mut transaction, self.model).await?;
         let mut at = before.of(slot).unwrap_or_default();
         let missing = up_to(events, before.live);

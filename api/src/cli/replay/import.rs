@@ -63,9 +63,11 @@ pub(super) async fn import(args: ImportArgs) -> Result<Verdict, CliError> {
 
 fn refused(error: ImportError) -> CliError {
     match error {
-        ImportError::Open(store::OpenError::Scheme(_) | store::OpenError::Owned { .. })
-        | ImportError::NotEmpty(_) => CliError::usage(error),
+        ImportError::Open(error) => source::refused(error),
+        ImportError::NotEmpty(_) => CliError::usage(error),
         ImportError::Source(error) => source::unreachable_port(error),
-        error => CliError::unreachable("the store cannot be filled", error),
+        error @ ImportError::Refused { .. } => {
+            CliError::unreachable("the store cannot be filled", error)
+        }
     }
 }

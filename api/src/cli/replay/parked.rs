@@ -62,6 +62,9 @@ pub(super) async fn parked(args: ParkedArgs) -> Result<Verdict, CliError> {
     if source::export_path(&config.database).is_some() {
         return Err(CliError::usage("an exported file has no parked commands: name a store"));
     }
+    if matches!(args.what, Some(What::Retry(_) | What::Discard(_))) {
+        source::refuse_read_only(&config).await?;
+    }
     let book = store::open_parked(&config.database).map_err(CliError::usage)?;
     let known = book.parked(PARKED_MAX).await.map_err(unreachable_book)?;
     let find = |id: Uuid| {

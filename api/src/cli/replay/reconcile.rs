@@ -222,7 +222,7 @@ async fn read_models(args: CommonArgs) -> Result<Verdict, CliError> {
     let repair = args.repair.repair()?;
     let (mut compared, mut differing, mut repaired) = (vec![], 0, 0);
     for model in Model::ALL {
-        let (tables, reader) = slots::open(&args.settings, model).await?;
+        let (tables, reader) = slots::open_to_write(&args.settings, model).await?;
         tables.discard(Slot::Shadow).await.map_err(source::unreachable_port)?;
         let options = BuildOptions::new(Arc::new(SystemClock));
         let bar = Bar::new();

@@ -40,6 +40,7 @@ pub(super) async fn seal(args: SealArgs) -> Result<Verdict, CliError> {
         return Err(CliError::usage("an exported file cannot be sealed: name a store"));
     }
     let signer = config::seal_signer(args.key_file.as_deref()).map_err(CliError::usage)?;
+    source::refuse_read_only(&config).await?;
     let options = StoreOptions {
         readers: config.postgres.connections,
         ..StoreOptions::new(Arc::new(SystemClock))

@@ -122,6 +122,9 @@ pub(super) async fn shred(args: ShredArgs) -> Result<Verdict, CliError> {
     }
     let who = &args.who;
     let repair = args.repair.repair()?;
+    if repair.is_some() {
+        source::refuse_read_only(&config::load(&who.settings.flags())?).await?;
+    }
     let looked = Looked::at(who, []).await?;
     let nothing = looked.found.readable.is_empty() && looked.found.plain.is_empty();
     if nothing && looked.copies.is_empty() && looked.found.shredded == 0 {

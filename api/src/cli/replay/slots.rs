@@ -113,6 +113,15 @@ pub(super) async fn open(settings: &SettingArgs, model: Model) -> Result<Opened,
     Ok((tables, reader))
 }
 
+/// As [`open`], for what writes: a replica is refused before anything is done.
+pub(super) async fn open_to_write(
+    settings: &SettingArgs,
+    model: Model,
+) -> Result<Opened, CliError> {
+    source::refuse_read_only(&config::load(&settings.flags())?).await?;
+    open(settings, model).await
+}
+
 pub(super) fn refused(error: RebuildError) -> CliError {
     match error {
         error @ (RebuildError::Missing { .. } | RebuildError::Stopped(_)) => CliError::usage(error),
@@ -122,7 +131,7 @@ pub(super) fn refused(error: RebuildError) -> CliError {
 }
 
 pub(super) async fn rebuild(args: RebuildArgs, model: Model) -> Result<Verdict, CliError> {
-    let (tables, reader) = open(&args.settings, model).await?;
+    let (tables, reader) = open_to_write(&args.settings, model).await?;
     if args.fresh {
         tables.discard(Slot::Shadow).await.map_err(source::unreachable_port)?;
     }
@@ -172,7 +181,14 @@ fn stop_on_interrupt() -> CancellationToken {
 
 pub(super) async fn compare(CompareArgs { on: args }: CompareArgs) -> Result<Verdict, CliError> {
     let (tables, reader) = open(&args.settings, args.model).await?;
-    let found = rebuild::compare(tables.as_ref(), &reader, Slot::Shadow).await.map_err(refused)?;
+    let found = match rebuild::compare(tables.as_ref(), &reader, Slot::Shadow).await {
+        Err(error @ RebuildError::Port(_)) => {
+            // a slot that is elsewhere cannot be brought to the live one there
+            source::refuse_read_only(&config::load(&args.settings.flags())?).await?;
+            return Err(refused(error));
+        }
+        found => found.map_err(refused)?,
+    };
     if args.json {
         print_json(&found)?;
     } else {
@@ -202,7 +218,7 @@ pub(super) fn render(found: &Compared) -> String {
 }
 
 pub(super) async fn swap(SwapArgs { on: args }: SwapArgs) -> Result<Verdict, CliError> {
-    let (tables, reader) = open(&args.settings, args.model).await?;
+    let (tables, reader) = open_to_write(&args.settings, args.model).await?;
     let done = rebuild::swap(tables.as_ref(), &reader).await.map_err(refused)?;
     if say_position(&args, done.position, "serves from what was built aside since position")? {
         println!("`onair replay rollback {}` takes it back", args.model.name());
@@ -211,7 +227,7 @@ pub(super) async fn swap(SwapArgs { on: args }: SwapArgs) -> Result<Verdict, Cli
 }
 
 pub(super) async fn rollback(RollbackArgs { on: args }: RollbackArgs) -> Result<Verdict, CliError> {
-    let (tables, reader) = open(&args.settings, args.model).await?;
+    let (tables, reader) = open_to_write(&args.settings, args.model).await?;
     let done = rebuild::roll_back(tables.as_ref(), &reader).await.map_err(refused)?;
     say_position(&args, done.position, "serves from what it served before, since position")?;
     Ok(Verdict::Good)

@@ -111,7 +111,9 @@ fn refused_file(path: &Path, error: FileError) -> CliError {
 
 pub(super) fn refused(error: OpenError) -> CliError {
     match error {
-        OpenError::Scheme(_) | OpenError::Owned { .. } => CliError::usage(error),
+        OpenError::Scheme(_) | OpenError::Owned { .. } | OpenError::ReadOnly => {
+            CliError::usage(error)
+        }
         error => CliError::unreachable("the event store cannot be opened", error),
     }
 }
@@ -121,6 +123,11 @@ pub(in crate::cli) async fn open_reader(config: &Config) -> Result<Arc<dyn Event
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let options = StoreOptions { readers: config.postgres.connections, ..StoreOptions::new(clock) };
     store::open_reader(&config.database, &options).await.map_err(refused)
+}
+
+/// Refuses a store that may be read only, before anything is done.
+pub(super) async fn refuse_read_only(config: &Config) -> Result<(), CliError> {
+    store::refuse_read_only(&config.database).await.map_err(refused)
 }
 
 pub(super) fn nodes(redis: &str) -> Vec<String> {

@@ -44,9 +44,26 @@ pub(super) fn migrator() -> Migrator {
 /// The server cannot be reached, or a migration fails.
 pub async fn migrate(url: &str) -> Result<(), OpenError> {
     let mut connection = PgConnection::connect(url).await?;
+    check_writable(&mut connection).await?;
     migrator().run(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// Refuses a standby, and whatever else may be read only.
+///
+/// # Errors
+/// [`OpenError::ReadOnly`], or the server cannot be reached.
+pub async fn refuse_read_only(url: &str) -> Result<(), OpenError> {
+    let mut connection = PgConnection::connect(url).await?;
+    check_writable(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+async fn check_writable(on: &mut PgConnection) -> Result<(), OpenError> {
+    let read_only = sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean");
+    if read_only.fetch_one(on).await? { Err(OpenError::ReadOnly) } else { Ok(()) }
 }
 
 pub(super) async fn pool(url: &str, options: &StoreOptions) -> Result<PgPool, OpenError> {

@@ -24,7 +24,7 @@ use domain::ports::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub use connect::migrate;
+pub use connect::{migrate, refuse_read_only};
 pub(super) use import::PostgresSink;
 pub(super) use keys::PostgresShredder;
 pub use reader::PostgresReader;
