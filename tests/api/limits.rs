@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::server::{Server, host, order_of, viewer};
+use super::server::{Answer, Server, host, order_of, viewer};
 
 /// Headers that one request may have.
 const HEADERS_MAX: usize = 80;
 /// How often a viewer presses at once.
 const PRESSES: u32 = 60;
+/// How often a viewer repeats itself at once: more than it may order.
+const REPEATS: u32 = 35;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_has_a_rate_and_others_do_not_share_it() {
@@ -37,6 +39,17 @@ async fn a_viewer_has_a_rate_and_others_do_not_share_it() {
     assert_eq!(refused.header("ratelimit-policy"), Some("\"orders\";q=20;w=2"));
     assert!(refused.header("ratelimit").is_some_and(|limit| limit.contains("r=0")));
     server.order(&viewer("bob"), "k", &order_of(&spotlight, 1)).await.expect(202);
+
+    // who repeats what was accepted orders nothing: more repeats than orders may pass are answered
+    let cora = viewer("cora");
+    server.order(&cora, "k", &order).await.expect(202);
+    let again =
+        async |times: u32| join_all((0..times).map(|_| server.order(&cora, "k", &order))).await;
+    let replayed = |answer: &Answer| answer.header("idempotency-replayed") == Some("true");
+    let answers = again(REPEATS).await;
+    assert!(answers.iter().all(|it| it.status == 202 && replayed(it)), "{answers:?}");
+    let refused = again(PRESSES).await.into_iter().find(|answer| answer.status == 429);
+    refused.expect("that has a rate of its own").problem(429, "rate_limited");
     server.stop().await;
 }
 

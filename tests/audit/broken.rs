@@ -153,9 +153,21 @@ const EDITS: [(&str, &str, Edit); 12] = [
     }),
 ];
 
-/// The invariants that a report finds broken, each with its first position.
+/// The invariants that a report finds broken, each with its first position. The first of all is told
+/// with what led there.
 fn broken(said: &Said) -> Vec<(String, u64)> {
     let report = said.json("verify");
+    let found = broken_in(&report);
+    let first = &report["first_break"];
+    assert_eq!(first["position"].as_u64(), found.iter().map(|(_, at)| *at).min(), "{first}");
+    let chain = first["chain"].as_array().into_iter().flatten();
+    let chain: Vec<_> = chain.filter_map(|link| link["position"].as_u64()).collect();
+    assert_eq!(chain.last().copied(), first["position"].as_u64(), "{first}");
+    assert!(chain.is_sorted(), "{first}");
+    found
+}
+
+fn broken_in(report: &Value) -> Vec<(String, u64)> {
     let invariants = report["invariants"].as_array().expect("a list");
     let first = |invariant: &Value| {
         let at = invariant["violations"][0]["position"].as_u64()?;
@@ -185,6 +197,7 @@ async fn each_invariant_that_is_broken_in_a_store_is_found_where_it_is_broken() 
             assert!(found.contains(&expected), "{id}, {what}, {place}: {found:?}");
             let said = replay(dir, &base.url, &["verify", "--jobs", "2"]).ended(1);
             assert!(said.out.contains("BAD") && said.out.contains(id), "{}", said.out);
+            assert!(said.out.contains("led there"), "{}", said.out);
             answers.push(found);
         }
         assert!(answers.iter().all(|found| *found == answers[0]), "{id}, {what}: {answers:?}");

@@ -1,23 +1,16 @@
 //! `replay export FOLDER --evidence BROADCAST`.
 
 use std::path::Path;
-use std::process::Command;
 
-use super::program::{replay, root};
+use super::program::{replay, verifier};
 use super::show::{Base, Rows, show};
 
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 /// What the independent verifier says of a pack.
 fn checked(key: &str, pack: &Path) -> (bool, String) {
-    let said = Command::new("python3")
-        .arg(root("../examples/verify.py"))
-        .args(["--key", key, "--pack"])
-        .arg(pack)
-        .output()
-        .expect("python3 with cryptography");
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    (said.status.success(), text + &String::from_utf8_lossy(&said.stderr))
+    let (code, text) = verifier(&["--key", key, "--pack", &pack.display().to_string()]);
+    (code == 0, text)
 }
 
 #[tokio::test]

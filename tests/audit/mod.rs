@@ -16,6 +16,7 @@ mod replica;
 mod sealer;
 mod seals;
 mod show;
+mod shown;
 mod shred;
 mod topic;
 mod whatif;

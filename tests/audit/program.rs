@@ -47,6 +47,21 @@ pub fn onair(dir: &Path, arguments: &[&str]) -> Said {
     }
 }
 
+/// What the independent verifier says, `examples/verify.py`.
+pub fn verifier(arguments: &[&str]) -> (i32, String) {
+    // the one that `scripts/test` installed, with what the SDK tests need as well
+    let installed = root("sdk/.venv/bin/python");
+    let interpreter = if installed.exists() { installed } else { "python3".into() };
+    let output = Command::new(interpreter)
+        .arg(root("../examples/verify.py"))
+        .args(arguments)
+        .output()
+        .expect("runs Python");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code().expect("ended by itself"), text)
+}
+
 impl Said {
     /// It ended like this.
     pub fn ended(self, code: i32) -> Self {

@@ -1,13 +1,11 @@
 //! `replay seal`, `prove`, `witness`, `verify --witness` and `receipt check`, against logs that were
 //! edited underneath.
 
-use std::process::Command;
-
 use commands::intake::ReceiptSigner;
 use serde_json::Value;
 use sqlx::Executor;
 
-use super::program::{replay, root};
+use super::program::{replay, verifier};
 use super::show::{Base, Rows, show};
 
 const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -70,20 +68,6 @@ async fn sealed(base: &Base) -> (Vec<String>, String) {
 fn findings(report: &Value) -> Vec<String> {
     let details = report["invariants"][10]["violations"].as_array().expect("a list");
     details.iter().map(|it| it["detail"].as_str().expect("a text").to_owned()).collect()
-}
-
-fn python(arguments: &[&str]) -> (i32, String) {
-    // the one that `scripts/test` installed, with what the SDK tests need as well
-    let installed = root("sdk/.venv/bin/python");
-    let interpreter = if installed.exists() { installed } else { "python3".into() };
-    let output = Command::new(interpreter)
-        .arg(root("../examples/verify.py"))
-        .args(arguments)
-        .output()
-        .expect("runs Python");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    (output.status.code().expect("ended by itself"), text)
 }
 
 #[tokio::test]
@@ -243,7 +227,7 @@ async fn proofs_and_packs_are_checked_with_the_public_keys_alone() {
         let dir = base.dir.path();
         let (keys, witness) = sealed(&base).await;
         let keys = ["--key", keys[0].as_str(), "--key", keys[1].as_str()];
-        let ask = |more: &[&str]| python(&[&keys[..], more].concat());
+        let ask = |more: &[&str]| verifier(&[&keys[..], more].concat());
         for event in ["3", "22", "23", &rows.0[24].event_id.to_string()] {
             let said = replay(dir, &base.url, &["prove", event, "--json"]).ended(0);
             said.json("prove");
@@ -271,7 +255,7 @@ async fn proofs_and_packs_are_checked_with_the_public_keys_alone() {
         let pack = ["--witness", witness.as_str(), "--log", log.as_str()];
         let (code, text) = ask(&pack);
         assert_eq!(code, 0, "{text}");
-        assert_eq!(python(&[&keys[..2], &pack[..]].concat()).0, 1, "the second key is not given");
+        assert_eq!(verifier(&[&keys[..2], &pack[..]].concat()).0, 1, "the second key is not given");
         // one byte, anywhere
         for (file, every) in [(&log, 97), (&witness, 31)] {
             let bytes = std::fs::read(file).expect("reads");
@@ -317,7 +301,7 @@ async fn a_receipt_is_checked_against_its_key_and_the_log() {
             let told = replay(dir, &base.url, &check).ended(0).json("receipt");
             assert_eq!(told["position"], row.position.0);
             assert_eq!(replay(dir, "", &check).ended(0).json("receipt")["position"], Value::Null);
-            assert_eq!(python(&["--key", &key, "--receipt", &file]).0, 0);
+            assert_eq!(verifier(&["--key", &key, "--receipt", &file]).0, 0);
         }
         // promised by the key, and not what the log holds
         write(&serde_json::to_value(&receipts[2]).expect("serialises"));
@@ -327,7 +311,7 @@ async fn a_receipt_is_checked_against_its_key_and_the_log() {
         forged["leaf"] = leaf.replace("KRW", "USD").into();
         write(&forged);
         replay(dir, &base.url, &check).ended(1).golden("receipt_forged");
-        assert_eq!(python(&["--key", &key, "--receipt", &file]).0, 1);
+        assert_eq!(verifier(&["--key", &key, "--receipt", &file]).0, 1);
         write(&serde_json::json!({}));
         replay(dir, &base.url, &check).ended(2);
     }

@@ -206,6 +206,9 @@ async fn wrong_screen(auditor: &Auditor, servers: &Servers, broadcast: &str) {
     let mut damage = redis::cmd("HSET");
     damage.arg(&key).arg("/broadcast/title").arg("\"Monday show\"");
     damage.query_async::<i64>(&mut link).await.expect("is damaged");
+    let report = auditor.run(1, &["verify"]).await;
+    let gate = &report["invariants"][6];
+    assert_eq!((&gate["id"], &gate["violations_total"]), (&json!("I7"), &json!(1)), "{gate:#}");
     let shown = auditor.run(0, &["rebuild", "viewer_feed", broadcast]).await;
     assert_eq!(shown["shown"], 2, "the broadcast and its spotlight");
     let again: String = title.query_async(&mut link).await.expect("is shown");

@@ -63,6 +63,7 @@ pub async fn read(
         // a gate that is asked spotlight by spotlight has no bound
         gate: None,
         orders: Some(app.order_book.as_ref()),
+        board: Some(app.sales_board.as_ref()),
         rows: Some(app.audit.rows.as_ref()),
         ..VerifyOptions::default()
     };

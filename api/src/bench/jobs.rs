@@ -76,7 +76,7 @@ async fn verified(path: &Path, jobs: usize) -> Result<(u64, f64), BenchError> {
         VerifyOptions { settled: true, ahead: Some((&reader, jobs)), ..VerifyOptions::default() };
     let report = verify(reader.as_ref(), options, &mut |_| {}).await?;
     if report.verdict != Verdict::Good {
-        let first = report.first_break().map(|(id, violation)| format!("{id} {violation:?}"));
+        let first = report.first_violation().map(|(id, violation)| format!("{id} {violation:?}"));
         return Err(BenchError::Failed(format!("the verdict is bad: {first:?}")));
     }
     Ok((report.events, figure(report.events) / began.elapsed().as_secs_f64()))

@@ -115,7 +115,7 @@ async fn verified(reader: &dyn EventReader) -> Result<Pass, BenchError> {
             .await?;
     let took = began.elapsed();
     if report.verdict != Verdict::Good {
-        let first = report.first_break().map(|(id, violation)| format!("{id} {violation:?}"));
+        let first = report.first_violation().map(|(id, violation)| format!("{id} {violation:?}"));
         return Err(BenchError::Failed(format!("the verdict is bad: {first:?}")));
     }
     Ok(Pass { rows: report.events, took, cpu: spent(before, cpu::of_process(own)) })

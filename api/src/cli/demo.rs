@@ -214,8 +214,13 @@ fn told(summary: &Summary, units: u32) -> String {
 async fn prove(config: &Config) -> Result<Report, CliError> {
     let lost = |error| CliError::unreachable("the log cannot be read", error);
     let reader = open_reader(config).await?;
-    let orders = read_model::open(&config.database).await.map_err(lost)?.orders;
-    let options = VerifyOptions { orders: Some(orders.as_ref()), ..VerifyOptions::default() };
+    let models = read_model::open(&config.database).await.map_err(lost)?;
+    let options = VerifyOptions {
+        orders: Some(models.orders.as_ref()),
+        board: Some(models.board.as_ref()),
+        chain: true,
+        ..VerifyOptions::default()
+    };
     replay::verify(reader.as_ref(), options, &mut |_| {}).await.map_err(lost)
 }
 

@@ -13,7 +13,7 @@ const STEP_WITHIN: Duration = Duration::from_mins(2);
 /// The pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The hold of the encore's orders and offers, in seconds.
-const HOLD_SECONDS: u32 = 5;
+const HOLD_SECONDS: u32 = 10;
 
 /// The encore: who plays it, and who is told.
 pub struct Encore<'a> {
@@ -36,7 +36,7 @@ impl<'a> Encore<'a> {
     /// offer that is declined, and a price that is withdrawn.
     ///
     /// # Errors
-    /// The server cannot be reached, or a step does not end.
+    /// The server cannot be reached, a step does not end, or it ends otherwise than it must.
     pub async fn play(&self) -> anyhow::Result<()> {
         let body = json!({"title": "Encore", "currency": "KRW"});
         let broadcast = id_of(&self.shop.host("/v1/broadcasts", "encore", &body).await?)?;
@@ -141,18 +141,19 @@ impl<'a> Encore<'a> {
             .to_owned();
         self.say("ana's hold runs out; the lamp is offered to bob".to_owned());
         let path = format!("/v1/orders/{order}");
-        for method in ["sim_decline_soft", "sim_ok"] {
+        for (method, paid) in [("sim_decline_soft", "declined"), ("sim_ok", "captured")] {
             let body = json!({"method": method});
             let payment = format!("{path}/payment");
             self.ask_as("bob", method, Method::POST, &payment, Some(&body)).await?;
             let after = self
                 .until("bob", &path, |order| {
-                    text(order, "/status") != "reserved"
-                        || text(order, "/payment/status") == "declined"
+                    text(order, "/payment/status") == paid
+                        || !matches!(text(order, "/status"), "pending" | "reserved")
                 })
                 .await?;
             let payment = text(&after, "/payment/status");
             self.say(format!("bob pays: {payment}, {}", text(&after, "/status")));
+            must("bob's payment", payment, paid)?;
         }
         Ok(order)
     }
@@ -167,7 +168,8 @@ impl<'a> Encore<'a> {
         let reason = text(&ended, "/reason");
         let payment = text(&ended, "/payment/status");
         self.say(format!("{what}: {} ({reason}), {payment}", text(&ended, "/status")));
-        Ok(())
+        must(what, reason, "late_payment")?;
+        must(what, payment, "refunded")
     }
 
     /// Cat waits, another unit turns up, and she does not want it any more.
@@ -178,14 +180,12 @@ impl<'a> Encore<'a> {
         self.say(format!("cat wants one: {}", text(&joined, "/status")));
         let more = json!({"sku": SKU, "delta": 1, "reason": "one more was found"});
         self.shop.host(&format!("/v1/spotlights/{spotlight}/stock"), "encore-more", &more).await?;
-        if text(&joined, "/status") != "waiting" {
-            return Ok(());
-        }
+        must("cat", text(&joined, "/status"), "waiting")?;
         self.until("cat", &line, |place| text(place, "/status") != "waiting").await?;
         self.ask("cat", Method::DELETE, &line, None).await?;
         let place = self.until("cat", &line, |place| text(place, "/status") != "offered").await?;
         self.say(format!("one more is found and offered to cat: {}", text(&place, "/status")));
-        Ok(())
+        must("cat", text(&place, "/status"), "declined")
     }
 
     /// The price was wrong: who bought at it gets their money back.
@@ -203,8 +203,16 @@ impl<'a> Encore<'a> {
             |order: &Value| !matches!(text(order, "/status"), "confirmed" | "pending" | "reserved");
         let order = self.until("bob", &format!("/v1/orders/{bought}"), is_back).await?;
         self.say(format!("the price is withdrawn; bob's order is {}", text(&order, "/status")));
-        Ok(())
+        must("bob's order", text(&order, "/status"), "refunded")
     }
+}
+
+/// What the demo shows has to be so: another end is a defect, and no show.
+fn must(what: &str, found: &str, meant: &str) -> anyhow::Result<()> {
+    if found != meant {
+        bail!("{what} is {found}, not {meant}");
+    }
+    Ok(())
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {

@@ -39,6 +39,9 @@ struct Limit {
 
 const PER_VIEWER: Limit =
     Limit { name: "orders", per_second: ORDERS_PER_SECOND, burst: ORDERS_BURST, says: "a viewer" };
+/// How often a viewer beyond its rate may ask for an order that it has placed.
+const REPEATS: Limit =
+    Limit { name: "repeats", per_second: ORDERS_PER_SECOND, burst: ORDERS_BURST, says: "a viewer" };
 const PER_ADDRESS: Limit = Limit {
     name: "orders-per-address",
     per_second: ADDRESS_ORDERS_PER_SECOND,
@@ -82,6 +85,7 @@ impl Meter {
 /// The limits of orders per viewer and per address, in this process.
 pub struct OrderRate {
     viewers: Meter,
+    repeats: Meter,
     addresses: Meter,
     hasher: RandomState,
 }
@@ -89,7 +93,7 @@ pub struct OrderRate {
 impl Default for OrderRate {
     fn default() -> Self {
         let (viewers, addresses) = (Meter::new(PER_VIEWER), Meter::new(PER_ADDRESS));
-        Self { viewers, addresses, hasher: RandomState::new() }
+        Self { viewers, repeats: Meter::new(REPEATS), addresses, hasher: RandomState::new() }
     }
 }
 
@@ -114,6 +118,12 @@ impl OrderRate {
             self.addresses.check(self.hasher.hash_one(network(address)))?;
         }
         self.viewers.check(self.hasher.hash_one((&caller.seller, &caller.subject)))
+    }
+
+    /// Whether a press beyond the rate is looked into: it may repeat one that was answered, and a
+    /// repeat orders nothing. That has a rate of its own, as high as that of orders.
+    pub fn may_repeat(&self, caller: &Caller) -> bool {
+        self.repeats.check(self.hasher.hash_one((&caller.seller, &caller.subject))).is_ok()
     }
 }
 

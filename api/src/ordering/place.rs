@@ -13,7 +13,7 @@ use domain::ids::OrderId;
 use domain::personal::Personal;
 use domain::views::AcceptedOrder;
 
-use super::input;
+use super::{input, known_order};
 use crate::extract::address::ClientAddress;
 use crate::extract::body::ORDER_BODY_MAX_BYTES;
 use crate::extract::idempotency::IDEMPOTENCY_REPLAYED;
@@ -37,7 +37,7 @@ const HEADERS: usize = 8;
 /// and `Idempotency-Replayed: true`. Outcomes that are no fault of the request are 409 `sold_out`
 /// (with `remaining`), `not_open`, `paused`, `closed`, `over_limit`, `offer_changed` (with
 /// `offer`), and 503 `stock_unavailable`, `outcome_unknown`. A viewer places 10 orders per second,
-/// 20 at once (429).
+/// 20 at once (429); repeating one that is known does not count.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders", operation_id = "placeOrder",
     request_body = NewOrder,
@@ -55,9 +55,17 @@ pub async fn place(
     Key(key): Key,
     JsonText(text): JsonText<ORDER_BODY_MAX_BYTES>,
 ) -> Result<Response, Problem> {
-    app.order_rate.check(&caller, address)?;
+    let mut too_fast = app.order_rate.check(&caller, address).err();
+    if let Some(problem) = too_fast.take_if(|_| !app.order_rate.may_repeat(&caller)) {
+        return Err(problem);
+    }
     let new = input::new_order(&text, app.provider_webhooks.provider)?;
     let order = OrderId::derive(&caller.seller, &caller.subject, new.spotlight, &key);
+    if let Some(problem) = too_fast
+        && known_order(&app, order).await.is_err()
+    {
+        return Err(problem);
+    }
     let what = (new.spotlight, new.offer_version, &new.lines);
     let viewer_ref = || app.pseudonyms.viewer_ref(&caller.seller, &caller.subject);
     let asker = Asker { viewer: caller.subject.as_str(), viewer_ref: &viewer_ref };

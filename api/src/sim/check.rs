@@ -221,5 +221,5 @@ fn first_break(report: &Report) -> Option<String> {
     if report.verdict == Verdict::Good {
         return None;
     }
-    report.first_break().map(|(id, it)| format!("{id} at {}: {}", it.position, it.detail))
+    report.first_violation().map(|(id, it)| format!("{id} at {}: {}", it.position, it.detail))
 }

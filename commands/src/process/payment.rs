@@ -7,6 +7,7 @@ use domain::Timestamp;
 use domain::envelope::Recorded;
 use domain::event::Event;
 use domain::ids::{EventId, OrderId, SellerId, SpotlightId, StreamKey};
+use domain::limits::PAYMENT_MARGIN_MILLIS;
 use domain::money::Money;
 use domain::order::{Accepted, Order, OrderEvent};
 use domain::payment::PaymentStatus;
@@ -14,6 +15,9 @@ use domain::reservation::{Reservation, ReservationEvent};
 
 use crate::clock::delta;
 
+/// How long before the hold's end a provider is asked for the amount at the latest.
+pub(super) const PAYMENT_MARGIN: Duration =
+    Duration::from_millis(PAYMENT_MARGIN_MILLIS.unsigned_abs());
 /// How long after the hold a payment without an answer is ended (`ONAIR_PAYMENT_FINAL_SECONDS`).
 pub const PAYMENT_FINAL_DEFAULT: Duration = Duration::from_mins(2);
 
@@ -175,6 +179,8 @@ impl Payment {
         let held = self.reservation.hold().is_some() || self.again.hold().is_some();
         // what was taken again is being captured: its time counts from its own hold
         let deadline = self.again.hold().map(|hold| hold.deadline).or(self.deadline);
+        // a payment that is asked for at the last moment would be answered after the hold
+        let in_time = deadline.is_none_or(|deadline| now + delta(PAYMENT_MARGIN) < deadline);
         let over = ended || deadline.is_some_and(|deadline| deadline + delta(bound) <= now);
         match self.order.payment {
             PaymentStatus::Requested
@@ -185,7 +191,7 @@ impl Payment {
             {
                 Step::Void
             }
-            PaymentStatus::Requested if held => Step::Authorize,
+            PaymentStatus::Requested if held && in_time => Step::Authorize,
             // whether the provider was asked before the units were given back is not known: it is
             // asked what it knows, and never charged again
             PaymentStatus::Requested | PaymentStatus::Unknown | PaymentStatus::RequiresAction => {
@@ -228,5 +234,49 @@ pub(super) const fn moved(event: &Event) -> Option<OrderId> {
             Some(*order_id)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{Sku, ViewerRef};
+    use domain::line::{Line, Lines};
+    use domain::quantity::Quantity;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_mins(2);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_timestamp_millis(millis).expect("a time")
+    }
+
+    /// A payment that is asked for, whose hold ends at that time.
+    fn requested(deadline: Timestamp) -> Payment {
+        let line = Line {
+            sku: Sku::try_new("A").expect("a SKU"),
+            quantity: Quantity::try_new(1).expect("a quantity"),
+        };
+        let mut payment = Payment::default();
+        payment.reservation.apply(&ReservationEvent::StockReserved {
+            order_id: OrderId(uuid::Uuid::nil()),
+            spotlight_id: SpotlightId(uuid::Uuid::nil()),
+            viewer_ref: ViewerRef::try_new("5f2d1c0b9a8e7d6c5b4a392817065f4e").expect("a name"),
+            lines: Lines::try_new(vec![line]).expect("lines"),
+            epoch: 1,
+            admission_no: 1,
+            deadline,
+        });
+        payment.deadline = Some(deadline);
+        payment.order.payment = PaymentStatus::Requested;
+        payment
+    }
+
+    #[test]
+    fn a_provider_is_asked_only_while_its_answer_can_come_in_time() {
+        let payment = requested(at(10_000));
+        let last = 10_000 - PAYMENT_MARGIN_MILLIS;
+        assert_eq!(payment.step(at(last - 1), BOUND), Step::Authorize);
+        assert_eq!(payment.step(at(last), BOUND), Step::Query, "whether it was asked is not known");
     }
 }

@@ -15,6 +15,7 @@ use domain::ports::{Clock, EventReader, PortError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::board_check::Known;
 use super::orders_check::SavedOrders;
 
 /// How often it is kept at most.
@@ -34,6 +35,8 @@ pub(super) struct SavedPass {
     pub broken: BTreeMap<String, (u64, Vec<Violation>)>,
     pub gate: Option<BTreeMap<SpotlightId, EventId>>,
     pub orders: Option<SavedOrders>,
+    #[serde(default)]
+    pub board: Option<Known>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -8,12 +8,14 @@
 
 mod at;
 mod bisect;
+mod board_check;
 mod books;
 mod checkpoint;
 mod chunks;
 mod evidence;
 pub mod export;
 mod fairness;
+mod first_break;
 mod gate_check;
 mod order_log;
 mod orders_check;
@@ -46,6 +48,7 @@ pub use evidence::{Evidence, EvidenceError, EvidenceSource, write_evidence};
 pub use fairness::{
     ADMISSIONS_MAX, Fairness, NodeSkew, OVERTAKINGS_KEPT_MAX, Overtaking, fairness, render_fairness,
 };
+pub use first_break::{CHAIN_MAX, ChainLink, FirstBreak};
 pub use gate_check::{gate_differences, open_spotlights};
 pub use order_log::{AskError, accepted_order};
 pub use prove::{

@@ -57,6 +57,11 @@ impl<'a> OrdersCheck<'a> {
         (position > head).then_some(Finding { invariant: "I8", violation })
     }
 
+    /// Whether orders were seen from their first event on; no row is compared without.
+    pub const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// How many rows were compared.
     pub const fn checked(&self) -> u64 {
         self.checked

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use super::first_break::ChainLink;
 use super::report::{Report, Verdict};
+use super::timeline::clock;
 
 /// Violations of one invariant that are spelled out.
 const SHOWN_MAX: usize = 5;
@@ -16,7 +18,7 @@ const MEANINGS: [(&str, &str); 13] = [
     ("I5", "positions, links and sequences are whole"),
     ("I6", "every take of the gate ends once"),
     ("I7", "the gate shows what the log says"),
-    ("I8", "the order book shows what the log says"),
+    ("I8", "the read models show what the log says"),
     ("I9", "sold is paid, and paid is sold or given back"),
     ("I10", "every order holds the inputs of its receipt"),
     ("I11", "the seals are right"),
@@ -66,7 +68,11 @@ pub fn render_human(report: &Report) -> String {
         let (first, last, reason) = (unproven.first, unproven.last, &unproven.reason);
         line(format_args!("UNPROVEN: positions {first} to {last}: {reason}"));
     }
-    match (report.verdict, report.first_break()) {
+    for link in report.first_break.iter().flat_map(|first| &first.chain) {
+        let ChainLink { position, event, stream, decided_at, .. } = link;
+        line(format_args!("  led there: {position:>8} {} {event} of {stream}", clock(*decided_at)));
+    }
+    match (report.verdict, report.first_violation()) {
         (Verdict::Bad, Some((id, violation))) => {
             let position = violation.position;
             line(format_args!("BAD: first broken at position {position} ({id})"));

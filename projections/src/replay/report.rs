@@ -6,6 +6,7 @@ use domain::invariants::Violation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::first_break::FirstBreak;
 use super::seals_check::Unproven;
 
 /// Whether the log is what it should be.
@@ -69,6 +70,9 @@ pub struct Report {
     pub head: Head,
     /// Each invariant.
     pub invariants: Vec<InvariantReport>,
+    /// Where it is broken first, and what led there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_break: Option<FirstBreak>,
     /// What no seal, or no witness, vouches for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
@@ -97,6 +101,7 @@ impl Report {
             last_position: Position::START,
             head: Head { position: Position::START, hash: None },
             invariants: vec![broken],
+            first_break: None,
             unproven: None,
             resumed_from: None,
             duration_ms: 0,
@@ -105,7 +110,7 @@ impl Report {
     }
 
     /// The first break, by position, with its invariant.
-    pub fn first_break(&self) -> Option<(&str, &Violation)> {
+    pub fn first_violation(&self) -> Option<(&str, &Violation)> {
         self.invariants
             .iter()
             .filter_map(|invariant| Some((invariant.id.as_str(), invariant.violations.first()?)))

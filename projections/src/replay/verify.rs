@@ -7,11 +7,13 @@ use std::time::Instant;
 use domain::envelope::{Position, Recorded};
 use domain::ids::EventId;
 use domain::invariants::{Finding, Invariants, LogEnd, Violation};
-use domain::ports::{Clock, EventReader, OrderBook, PortError, RowReader, StockGate};
+use domain::ports::{Clock, EventReader, OrderBook, PortError, RowReader, SalesBoard, StockGate};
 use uuid::Uuid;
 
+use super::board_check::BoardCheck;
 use super::checkpoint::{Checkpoint, Pacing, SavedPass};
 use super::chunks::Chunks;
+use super::first_break::FirstBreak;
 use super::gate_check::GateCheck;
 use super::orders_check::OrdersCheck;
 use super::report::{Head, InvariantReport, Report, Verdict};
@@ -26,7 +28,7 @@ const SLICE_EVENTS: usize = 250;
 pub const VIOLATIONS_KEPT_MAX: usize = 100;
 
 const NO_GATE: &str = "the stock gate is not reachable from here";
-const NO_ORDERS: &str = "the order book is not reachable from here";
+const NO_ORDERS: &str = "the read models are not reachable from here";
 const NO_SEALS: &str = "the log is not sealed";
 const NOT_WHOLE: &str = "only a part of the log is verified";
 const NO_TIME: &str =
@@ -49,12 +51,16 @@ pub struct VerifyOptions<'a> {
     pub gate: Option<&'a dyn StockGate>,
     /// The order book that I8 compares.
     pub orders: Option<&'a dyn OrderBook>,
+    /// The sales board that I8 compares.
+    pub board: Option<&'a dyn SalesBoard>,
     /// The stored bytes that I11 compares with their seals.
     pub rows: Option<&'a dyn RowReader>,
     /// The seals that somebody else kept.
     pub witness: Option<&'a Witness>,
     /// Where it is kept how far this is, to go on from there after an interruption.
     pub checkpoint: Option<&'a Checkpoint>,
+    /// Whether what led to the first break is looked up.
+    pub chain: bool,
     /// At most so many events per second, by that clock.
     pub rate: Option<(u32, &'a dyn Clock)>,
 }
@@ -77,6 +83,7 @@ struct Pass<'a> {
     broken: BTreeMap<&'static str, (u64, Vec<Violation>)>,
     gate: Option<GateCheck<'a>>,
     orders: Option<OrdersCheck<'a>>,
+    board: Option<BoardCheck<'a>>,
     events: u64,
     first: Option<Position>,
     last: Position,
@@ -103,6 +110,9 @@ impl Pass<'_> {
         if let Some(orders) = &mut self.orders {
             orders.take(event);
         }
+        if let Some(board) = &mut self.board {
+            board.take(event);
+        }
         self.events += 1;
         self.first = self.first.or(Some(event.position));
         self.last = event.position;
@@ -123,6 +133,7 @@ impl Pass<'_> {
                 .collect(),
             gate: self.gate.as_ref().map(GateCheck::save),
             orders: self.orders.as_ref().map(OrdersCheck::save).transpose()?,
+            board: self.board.as_ref().map(BoardCheck::save),
         })
     }
 
@@ -139,6 +150,9 @@ impl Pass<'_> {
         if let (Some(orders), Some(saved)) = (&mut self.orders, saved.orders) {
             orders.load(saved)?;
         }
+        if let Some(board) = &mut self.board {
+            board.load(saved.board);
+        }
         (self.events, self.first) = (saved.events, saved.first);
         (self.last, self.last_event) = (saved.position, saved.event_id);
         Ok(())
@@ -152,6 +166,10 @@ impl Pass<'_> {
             }
             if let Some(orders) = &mut self.orders {
                 let findings = orders.compare_settled().await?;
+                self.note(findings);
+            }
+            if let Some(board) = &mut self.board {
+                let findings = board.make_room().await?;
                 self.note(findings);
             }
             tokio::task::yield_now().await;
@@ -175,6 +193,11 @@ impl Pass<'_> {
             self.note(findings);
             self.orders = Some(orders);
         }
+        if let Some(mut board) = self.board.take() {
+            let findings = board.compare_rest().await?;
+            self.note(findings);
+            self.board = Some(board);
+        }
         if let Some(mut gate) = self.gate.take() {
             let findings = gate.compare(options.settled).await?;
             self.note(findings);
@@ -195,7 +218,11 @@ impl Pass<'_> {
             None => InvariantReport::skipped("I7", NO_GATE),
         });
         reports.push(match &self.orders {
-            Some(orders) => InvariantReport::judged("I8", orders.checked()),
+            Some(orders) if !orders.is_whole() => InvariantReport::skipped("I8", NOT_WHOLE),
+            Some(orders) => {
+                let board = self.board.as_ref().map_or(0, BoardCheck::checked);
+                InvariantReport::judged("I8", orders.checked() + board)
+            }
             None => InvariantReport::skipped("I8", NO_ORDERS),
         });
         reports.push(seals);
@@ -215,7 +242,7 @@ impl Pass<'_> {
 /// Verifies the log. `progress` is told after every page.
 ///
 /// # Errors
-/// The store, the gate or the order book cannot be reached. What the log itself has wrong, down to
+/// The store, the gate or a read model cannot be reached. What the log itself has wrong, down to
 /// an event that does not decode, is in the report.
 pub async fn verify(
     reader: &dyn EventReader,
@@ -230,6 +257,7 @@ pub async fn verify(
         broken: BTreeMap::new(),
         gate: options.gate.map(|gate| GateCheck::new(gate, reader)),
         orders: None,
+        board: None,
         events: 0,
         first: None,
         last: options.after,
@@ -241,6 +269,12 @@ pub async fn verify(
         let finding = check.ahead_of(reader.head().await?);
         pass.note(finding);
         pass.orders = Some(check);
+    }
+    if let Some(board) = options.board {
+        let check = BoardCheck::begin(board, reader, options.after == Position::START).await?;
+        let finding = check.ahead_of(reader.head().await?);
+        pass.note(finding);
+        pass.board = Some(check);
     }
     let page = options.page.unwrap_or(PAGE_EVENTS).max(1);
     let resumed = match options.checkpoint {
@@ -277,18 +311,23 @@ pub async fn verify(
     let invariants = pass.invariants(seals);
     let bad = invariants.iter().any(|invariant| invariant.violations_total > 0);
     let elapsed = begun.elapsed();
-    Ok(Report {
+    let mut report = Report {
         verdict: if bad { Verdict::Bad } else { Verdict::Good },
         events: pass.events,
         first_position: pass.first.unwrap_or_default(),
         last_position: if pass.events > 0 { pass.last } else { Position::START },
         head: Head { position: head, hash: hash.map(|hash| hash.to_string()) },
         invariants,
+        first_break: None,
         unproven,
         resumed_from: resumed,
         duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         events_per_second: per_second(pass.last.0.saturating_sub(from.0).min(pass.events), elapsed),
-    })
+    };
+    if options.chain {
+        report.first_break = FirstBreak::of(&report, reader).await;
+    }
+    Ok(report)
 }
 
 /// What I11 says.

@@ -15,7 +15,7 @@ pub use fold::{
 };
 pub use memory::MemorySalesBoard;
 pub use postgres::PostgresSalesBoard;
-pub use rows::{SpotlightRow, due_at, fold_row};
+pub use rows::{Rows, SpotlightRow, due_at, fold_row};
 pub use sqlite::SqliteSalesBoard;
 
 use crate::read_model::Cursor;

@@ -9,11 +9,12 @@ use domain::ids::{BroadcastId, SpotlightId};
 use domain::ports::SalesTotals;
 use domain::spotlight::SpotlightStatus;
 use domain::views::{BroadcastView, SpotlightView};
+use serde::{Deserialize, Serialize};
 
 use super::fold::{broadcast_of, fold_broadcast, fold_spotlight, fold_totals, spotlight_of};
 
 /// One row of a spotlight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpotlightRow {
     /// What readers see.
     pub view: SpotlightView,
@@ -30,7 +31,7 @@ pub fn fold_row(current: Option<SpotlightRow>, recorded: &Recorded) -> Option<Sp
 }
 
 /// Rows by id: all of them in memory, those that a batch touches in a database.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Rows {
     /// Broadcasts.
     pub broadcasts: BTreeMap<BroadcastId, BroadcastView>,
@@ -39,6 +40,20 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.broadcasts.len() + self.spotlights.len()
+    }
+
+    /// Those of what is over; the others stay.
+    pub fn take_over(&mut self) -> Self {
+        let broadcasts =
+            self.broadcasts.extract_if(.., |_, it| it.status == BroadcastStatus::Ended);
+        let closed = |row: &SpotlightRow| row.view.status == SpotlightStatus::Closed;
+        let spotlights = self.spotlights.extract_if(.., |_, row| closed(row));
+        Self { broadcasts: broadcasts.collect(), spotlights: spotlights.collect() }
+    }
+
     /// Takes an event in.
     pub fn take_in(&mut self, recorded: &Recorded) {
         if let Some(id) = broadcast_of(&recorded.event)

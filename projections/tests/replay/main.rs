@@ -144,7 +144,7 @@ async fn the_first_break_is_named() {
     log.decide(vec![failed(4, OrderReason::HoldExpired)]);
     let report = report(&log, VerifyOptions::default()).await;
     assert_eq!(report.verdict, Verdict::Bad);
-    let (id, violation) = report.first_break().unwrap();
+    let (id, violation) = report.first_violation().unwrap();
     assert_eq!((id, violation.position), ("I1", Position(13)));
     let text = render_human(&report);
     assert!(text.contains("BAD: first broken at position 13 (I1)"), "{text}");

@@ -1,10 +1,11 @@
 //! `onair replay verify`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use domain::envelope::Position;
-use domain::ports::{Clock, OrderBook, StockGate};
+use domain::ports::{Clock, OrderBook, SalesBoard, StockGate};
 use projections::read_model;
 use projections::rebuild::EVENTS_PER_SECOND_MAX;
 use projections::replay::{self, Checkpoint, Progress, VerifyOptions};
@@ -65,17 +66,22 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Verdict, CliError> {
             return Ok(verdict(&report));
         }
     };
-    let orders = if source.is_file {
+    let models = if source.is_file {
         None
     } else {
         let opened = read_model::open(&config.database).await;
-        Some(opened.map_err(source::unreachable_port)?.orders)
+        let models = opened.map_err(source::unreachable_port)?;
+        Some((models.orders, models.board))
     };
     let gate = match &config.redis {
-        Some(redis) if !source.is_file => RedisGate::connect(&nodes(redis)).await.ok(),
+        Some(redis) if !source.is_file => {
+            let connected = RedisGate::connect(&nodes(redis)).await;
+            let lost = |error| CliError::unreachable("the stock gate cannot be reached", error);
+            Some(connected.map_err(lost)?)
+        }
         _ => None,
     };
-    let report = check(&args, &source, gate.as_ref(), orders.as_deref()).await?;
+    let report = check(&args, &source, gate.as_ref(), models.as_ref()).await?;
     print_report(&report, args.json)?;
     Ok(verdict(&report))
 }
@@ -84,12 +90,12 @@ async fn check(
     args: &VerifyArgs,
     source: &Source,
     gate: Option<&RedisGate>,
-    orders: Option<&dyn OrderBook>,
+    models: Option<&(Arc<dyn OrderBook>, Arc<dyn SalesBoard>)>,
 ) -> Result<replay::Report, CliError> {
     let witness = args.witness.as_deref().map(replay::read_witness).transpose();
     let witness = witness.map_err(seals::refused)?;
     let checkpoint = args.checkpoint.as_deref().map(|path| {
-        let asked = (args.from, args.to, args.settled, gate.is_some(), orders.is_some());
+        let asked = (args.from, args.to, args.settled, gate.is_some(), models.is_some());
         Checkpoint::new(path, &format!("{asked:?}"))
     });
     let options = VerifyOptions {
@@ -99,8 +105,10 @@ async fn check(
         page: None,
         ahead: Some((&source.events, args.jobs)),
         gate: gate.map(|gate| -> &dyn StockGate { gate }),
-        orders,
+        orders: models.map(|(orders, _)| orders.as_ref()),
+        board: models.map(|(_, board)| board.as_ref()),
         rows: Some(source.rows.as_ref()),
+        chain: true,
         witness: witness.as_ref(),
         checkpoint: checkpoint.as_ref(),
         rate: args.rate.map(|rate| -> (u32, &dyn Clock) { (rate, &SystemClock) }),
