@@ -11,6 +11,7 @@ mod orders;
 mod parked;
 mod payments_http;
 mod payments_stripe;
+mod presses;
 mod restarts;
 mod roles;
 pub mod server;

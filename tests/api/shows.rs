@@ -56,6 +56,53 @@ async fn a_show_runs_from_its_announcement_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_open_hold_outlives_the_show_and_is_paid_after_its_end() {
+    let server = Server::start().await;
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 2, json!({})).await;
+    let (ana, mut unpaid) = (viewer("ana"), order_of(&spotlight, 1));
+    unpaid["payment_method"] = Value::Null;
+    let order = server.order(&ana, "k", &unpaid).await.expect(202).id();
+    let path = format!("/v1/orders/{order}");
+    let before = eventually("it is reserved", Duration::from_mins(1), async || {
+        let shown = server.get(&path, &ana).await.expect(200).body;
+        (shown["status"] == "reserved").then_some(shown)
+    })
+    .await;
+    let end = format!("/v1/broadcasts/{broadcast}/end");
+    let ended = server.post(&end, &host(), &json!({})).await.expect(200);
+    assert_eq!(ended.body["status"], "ended");
+    let shown = format!("/v1/spotlights/{spotlight}");
+    let closed = server.get(&shown, &host()).await.expect(200).body;
+    assert_eq!(
+        (&closed["status"], &closed["inventory"]["lamp"]["held"]),
+        (&json!("closed"), &json!(1))
+    );
+    server.order(&viewer("bob"), "k", &order_of(&spotlight, 1)).await.problem(409, "closed");
+    let after = server.get(&path, &ana).await.expect(200).body;
+    assert_eq!(after["status"], "reserved");
+    assert_eq!(after["hold_expires_at"], before["hold_expires_at"], "it has the time it was given");
+
+    let pay = json!({"method": "sim_ok"});
+    server.post(&format!("{path}/payment"), &ana, &pay).await.expect(202);
+    let paid = server.ended(&order).await;
+    assert_eq!(
+        (&paid["status"], &paid["payment"]["status"]),
+        (&json!("confirmed"), &json!("captured"))
+    );
+    let sold = eventually("the unit is sold", Duration::from_mins(1), async || {
+        let shown = server.get(&shown, &host()).await.expect(200).body;
+        (shown["inventory"]["lamp"]["sold"] == 1).then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        (&sold["status"], &sold["inventory"]["lamp"]["held"]),
+        (&json!("closed"), &json!(0))
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hosts_key_makes_a_repeat_harmless() {
     let server = Server::start().await;
     let show = json!({"title": "Friday", "currency": "KRW"});

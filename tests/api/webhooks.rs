@@ -1,13 +1,19 @@
 //! What a payment provider tells, as the server takes it in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::api::payments::WEBHOOK_BODY_MAX_BYTES;
 use ::api::payments::signature::sign;
+use commands::clock::SystemClock;
+use commands::store::{StoreOptions, open_reader};
+use domain::event::StreamId;
+use domain::ids::{OrderId, SellerId, SpotlightId, ViewerId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::server::{Answer, Server, WEBHOOK_SECRETS, now, order_of, viewer};
+use super::server::{Answer, SELLER, Server, WEBHOOK_SECRETS, host, now, order_of, viewer};
+use crate::support::eventually;
 
 struct Hook<'a> {
     secret: &'a [u8],
@@ -53,18 +59,27 @@ fn captured(minor: i64) -> Value {
 async fn silent(server: &Server) -> String {
     let broadcast = server.live_broadcast().await;
     let spotlight = server.spotlight(&broadcast, 2, json!({})).await;
-    let mut body = order_of(&spotlight, 1);
+    silent_on(server, &spotlight).await
+}
+
+async fn silent_on(server: &Server, spotlight: &str) -> String {
+    let mut body = order_of(spotlight, 1);
     body["payment_method"] = json!("sim_never");
     let order = server.order(&viewer("ana"), "k", &body).await.expect(202).id();
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    loop {
+    eventually("its payment is unknown", Duration::from_secs(20), async || {
         let shown = server.get(&format!("/v1/orders/{order}"), &viewer("ana")).await.expect(200);
-        if shown.body["payment"]["status"] == "unknown" {
-            return order;
-        }
-        assert!(std::time::Instant::now() < until, "{}", shown.body);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        (shown.body["payment"]["status"] == "unknown").then_some(())
+    })
+    .await;
+    order
+}
+
+/// The types of the events of an order, in order.
+async fn story(server: &Server, order: OrderId) -> Vec<String> {
+    let options = StoreOptions::new(Arc::new(SystemClock));
+    let reader = open_reader(server.database(), &options).await.expect("opens");
+    let events = reader.load(&StreamId::of_order(order)).await.expect("reads");
+    events.iter().map(|recorded| recorded.event.event_type()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,10 +139,38 @@ async fn what_is_not_signed_is_refused_before_it_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_its_order_it_is_to_be_told_again() {
+async fn before_its_order_it_is_to_be_told_again_and_then_decides_once() {
     let server = Server::start().await;
-    let nobody = told("01920000-0000-7000-8000-000000000003", &captured(1));
-    let early = Hook::good("evt-1").tell(&server, &nobody).await.problem(503, "unavailable");
-    assert!(early.header("retry-after").is_some());
+    let broadcast = server.live_broadcast().await;
+    let spotlight = server.spotlight(&broadcast, 2, json!({})).await;
+    // what the order will be called follows from who presses, where, and under which key
+    let (seller, ana) = (SellerId::try_new(SELLER), ViewerId::try_new("ana"));
+    let lamp = SpotlightId(spotlight.parse().expect("an id"));
+    let coming = OrderId::derive(&seller.expect("a seller"), &ana.expect("a viewer"), lamp, "k");
+    let (event, body) = (Hook::good("evt-1"), told(&coming.to_string(), &captured(19_900)));
+    for _ in 0..2 {
+        let early = event.tell(&server, &body).await.problem(503, "unavailable");
+        let seconds = early.header("retry-after").expect("when to tell again");
+        assert!(seconds.parse::<u32>().expect("seconds") > 0, "{seconds}");
+    }
+    let order = silent_on(&server, &spotlight).await;
+    assert_eq!(order, coming.to_string());
+    let before = story(&server, coming).await;
+    assert!(
+        !before.contains(&"PaymentCaptured".to_owned()),
+        "what was refused is not kept: {before:?}"
+    );
+
+    event.tell(&server, &body).await.expect(204);
+    assert_eq!(server.ended(&order).await["status"], "confirmed");
+    event.tell(&server, &body).await.expect(204);
+    // what the same log has next is decided after the repeat
+    let more = json!({"sku": "lamp", "delta": 1, "reason": "found one"});
+    let stock = format!("/v1/spotlights/{spotlight}/stock");
+    server.post(&stock, &host(), &more).await.expect(200);
+    let story = story(&server, coming).await;
+    for once in ["PaymentRequested", "PaymentCaptured", "OrderConfirmed", "ReservationConfirmed"] {
+        assert_eq!(story.iter().filter(|it| *it == once).count(), 1, "{once}: {story:?}");
+    }
     server.stop().await;
 }

@@ -103,6 +103,9 @@ async fn everything() -> Samples {
     stage.log.confirm(spotlight, order, "ana", 2);
     stage.settle().await;
     all.until(&mut ana, "user#", "order").await;
+    stage.log.waits(spotlight, "ana", 9);
+    stage.settle().await;
+    all.until(&mut ana, "user#", "waitlist").await;
     moderated(&mut all, &mut ana, &stage, broadcast).await;
     let live = format!("live:{broadcast}");
     for command in [

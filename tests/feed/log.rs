@@ -23,7 +23,7 @@ use domain::personal::Personal;
 use domain::ports::{Clock, EventReader, PortError, StoredOutcome};
 use domain::quantity::Quantity;
 use domain::reservation::ReservationEvent;
-use domain::spotlight::{Cause, SpotlightEvent, SpotlightTerms};
+use domain::spotlight::{Cause, SpotlightEvent, SpotlightTerms, Wait};
 use parking_lot::Mutex;
 
 use super::harness::RandomIds;
@@ -236,6 +236,20 @@ impl Log {
             ReservationEvent::ReservationConfirmed { order_id, spotlight_id, viewer_ref, lines };
         let stream = StreamId::reservation(order_id);
         self.append(spotlight_id.into(), stream, Event::Reservation(confirmed));
+    }
+
+    /// A viewer stands in line for so many units.
+    pub fn waits(&self, spotlight_id: SpotlightId, viewer: &str, units: u32) {
+        let viewer = ViewerId::try_new(viewer).unwrap();
+        let wait = Wait {
+            viewer_ref: self.key.viewer_ref(&seller(), &viewer),
+            lines: lines(units),
+            received_at: WallClock.now(),
+            node: "n".to_owned(),
+            personal: Personal { viewer: Some(viewer), ..Personal::default() },
+        };
+        let (entry, wait) = (RandomIds.uuid(), Box::new(wait));
+        self.happen(spotlight_id, SpotlightEvent::WaitlistJoined { spotlight_id, entry, wait });
     }
 
     pub fn step(&self, spotlight: SpotlightId, event: OrderEvent) -> Position {

@@ -20,3 +20,4 @@ mod sockets;
 mod stage;
 mod storm;
 mod totals;
+mod waiting;

@@ -1,15 +1,25 @@
 //! A wrong price is withdrawn, and the process settles its orders, also where it is stopped meanwhile.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use commands::process::{SWEEP_MAX, SimulatedGateway};
+use domain::command::Command;
+use domain::event::Event;
 use domain::ids::OrderId;
-use domain::order::OrderReason;
+use domain::order::{OrderCommand, OrderReason};
 use domain::payment::PaymentStatus;
 use domain::ports::SalesBoard;
-use domain::spotlight::{Settle, SpotlightCommand, Withdrawal};
+use domain::spotlight::{Settle, SpotlightCommand, SpotlightEvent, Withdrawal};
 use domain::views::{OrderStatus, OrderView};
 
 use super::rig::{Rig, SPOTLIGHT, request, won};
+
+/// Orders that are sold when their version is withdrawn.
+const SOLD: usize = 100;
+/// Orders that wait for their payment by then: with the sold ones more than two sweeps.
+const WAITING: usize = 2 * SWEEP_MAX;
 
 fn withdraw(settle: Settle) -> SpotlightCommand {
     let reason = Some("a zero is missing".to_owned());
@@ -114,6 +124,112 @@ async fn a_cancelled_version_gives_every_buyer_its_money_and_every_unit_back() {
     let view = shown(&rig, order, "sold", |order| order.status == OrderStatus::Confirmed).await;
     assert_eq!(view.total, won(29_900));
     rig.verify().await;
+}
+
+/// How often each type of event is told of each order.
+async fn ends(rig: &Rig) -> BTreeMap<OrderId, BTreeMap<String, usize>> {
+    let mut counts: BTreeMap<OrderId, BTreeMap<String, usize>> = BTreeMap::new();
+    for event in rig.events().await {
+        if let Event::Order(told) = &event {
+            let of_order = counts.entry(told.order_id()).or_default();
+            *of_order.entry(event.event_type()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// What the log was told of how far it has come, in order.
+async fn reports(rig: &Rig) -> Vec<Withdrawal> {
+    let events = rig.events().await.into_iter();
+    let told = events.filter_map(|event| match event {
+        Event::Spotlight(SpotlightEvent::WithdrawalProgressed { withdrawal, .. }) => {
+            Some(withdrawal)
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+/// The orders that somebody was told to call off.
+fn called_off(rig: &Rig) -> BTreeSet<OrderId> {
+    let records = rig.log.records.lock();
+    let told = records.iter().filter_map(|record| match &record.command {
+        Command::Order { command: OrderCommand::WithdrawOrder { order_id } } => Some(*order_id),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// Sold orders, and more than two sweeps of others that wait for their payment.
+async fn crowd(rig: &Rig) -> (BTreeSet<OrderId>, BTreeSet<OrderId>) {
+    let place = async |name: &str, count: usize, method: &str| -> BTreeSet<OrderId> {
+        let asked = |n| request(&format!("{name}-{n}"), "k", 1, method);
+        let asked: Vec<_> = (0..count).map(asked).collect();
+        let ids = asked.iter().map(commands::intake::OrderRequest::order_id).collect();
+        let placing = asked.into_iter().map(|asked| rig.intake.place_order(asked));
+        let placed = rig.run(futures::future::join_all(placing)).await;
+        assert!(placed.iter().all(Result::is_ok));
+        ids
+    };
+    let sold = place("sold", SOLD, "sim_ok").await;
+    rig.until("all are sold", async |rig| {
+        let counts = ends(rig).await;
+        counts.values().filter(|of_order| of_order.contains_key("OrderConfirmed")).count() == SOLD
+    })
+    .await;
+    (sold, place("waits", WAITING, "none").await)
+}
+
+#[tokio::test]
+async fn a_process_that_dies_half_way_leaves_the_rest_to_the_next_one() {
+    let mut rig = Rig::idle();
+    rig.start_writer("w");
+    rig.start_projections();
+    let total = SOLD + WAITING;
+    rig.open(u32::try_from(total).unwrap(), None).await;
+    // the provider outlives the process
+    let delay = Duration::from_millis(20);
+    let provider = Arc::new(SimulatedGateway::new(rig.clock.clone(), delay));
+    let doomed = rig.start_process_with(provider.clone());
+    let (sold, waiting) = crowd(&rig).await;
+    rig.spotlight(withdraw(Settle::Cancel), "withdraw").await.expect("stopped");
+    rig.until("some of it is done", async |rig| {
+        withdrawal(rig).await.is_some_and(|withdrawal| withdrawal.done > 0)
+    })
+    .await;
+    doomed.abort();
+    rig.pass(Duration::from_secs(5)).await;
+    let half = withdrawal(&rig).await.unwrap();
+    let expected = u64::try_from(total).unwrap();
+    assert!(half.open && half.total == expected && half.done < expected, "{half:?}");
+    let left: BTreeSet<_> = &(&sold | &waiting) - &called_off(&rig);
+    assert!(!left.is_disjoint(&sold) && !left.is_disjoint(&waiting), "{} are left", left.len());
+    for order in &left {
+        let status = rig.order(*order).await.unwrap().status;
+        assert!(matches!(status, OrderStatus::Confirmed | OrderStatus::Reserved), "{status:?}");
+    }
+
+    rig.start_process_with(provider);
+    settled(&rig, expected).await;
+    let told = reports(&rig).await;
+    assert!(told.contains(&half), "{told:?}");
+    assert!(told.iter().map(|report| report.done).is_sorted(), "it fell back: {told:?}");
+    assert!(told.iter().all(|report| report.total == expected && report.failed == 0), "{told:?}");
+    assert_eq!(told.iter().filter(|report| !report.open).count(), 1);
+    let counts = ends(&rig).await;
+    assert_eq!(counts.len(), total);
+    for (order, of_order) in &counts {
+        let count = |event: &str| of_order.get(event).copied().unwrap_or(0);
+        let (confirmed, refunds) = if sold.contains(order) { (1, 1) } else { (0, 0) };
+        assert_eq!(count("OrderConfirmed"), confirmed, "{of_order:?}");
+        assert_eq!(count("OrderCancelled"), 1 - confirmed, "{of_order:?}");
+        assert_eq!(count("OrderFailed"), 0, "{of_order:?}");
+        assert_eq!(count("RefundRequested"), refunds, "{of_order:?}");
+    }
+    rig.until("the units are free", async |rig| {
+        rig.remaining().await == i64::try_from(total).unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]

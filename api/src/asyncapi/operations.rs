@@ -18,7 +18,7 @@ pub(super) fn operations() -> Value {
     let streams: [(&str, &[&str], &str); 3] = [
         ("live", &["LiveState", "LivePatch"], "The state, and what changes in it"),
         ("chat", CHAT, "What is said"),
-        ("user", &["UserWelcome", "user.order", "user.moderation"], "The viewer's own orders"),
+        ("user", USER, "The viewer's own orders, and places in line"),
     ];
     for (channel, messages, about) in streams {
         all.insert(channel.to_owned(), says(channel, messages, about));
@@ -34,6 +34,7 @@ pub(super) fn operations() -> Value {
     Value::Object(all)
 }
 
+const USER: &[&str] = &["UserWelcome", "user.order", "user.moderation", "user.waitlist"];
 const CHAT: &[&str] = &[
     "ChatWelcome",
     "chat.chat",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{OrderBody, SpotlightBody};
+use super::{OrderBody, SpotlightBody, WaitBody};
 
 /// The broadcast of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -184,6 +184,8 @@ pub enum UserMessage {
     Order(Box<OrderChanged>),
     /// What a moderator did about the viewer.
     Moderation(Moderated),
+    /// The viewer's place in a line, or what became of it.
+    Waitlist(WaitBody),
 }
 
 /// What a subscription to the viewer's own stream begins with, unless it goes on after a place.
