@@ -86,7 +86,7 @@ impl<'a> BoardCheck<'a> {
     /// # Errors
     /// The sales board, or the store, cannot be reached.
     pub async fn make_room(&mut self) -> Result<Vec<Finding>, PortError> {
-        if self.known.rows.len() <= FOLLOWED_MAX {
+        if self.known.rows.count() <= FOLLOWED_MAX {
             return Ok(vec![]);
         }
         self.known.all = false;

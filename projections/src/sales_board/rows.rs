@@ -40,12 +40,13 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// How many there are.
-    pub fn len(&self) -> usize {
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
         self.broadcasts.len() + self.spotlights.len()
     }
 
     /// Those of what is over; the others stay.
+    #[must_use]
     pub fn take_over(&mut self) -> Self {
         let broadcasts =
             self.broadcasts.extract_if(.., |_, it| it.status == BroadcastStatus::Ended);

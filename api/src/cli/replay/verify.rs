@@ -1,12 +1,11 @@
 //! `onair replay verify`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use commands::clock::SystemClock;
 use domain::envelope::Position;
-use domain::ports::{Clock, OrderBook, SalesBoard, StockGate};
-use projections::read_model;
+use domain::ports::{Clock, StockGate};
+use projections::read_model::{self, ReadModels};
 use projections::rebuild::EVENTS_PER_SECOND_MAX;
 use projections::replay::{self, Checkpoint, Progress, VerifyOptions};
 use projections::stock_counter::RedisGate;
@@ -70,8 +69,7 @@ pub(super) async fn verify(args: VerifyArgs) -> Result<Verdict, CliError> {
         None
     } else {
         let opened = read_model::open(&config.database).await;
-        let models = opened.map_err(source::unreachable_port)?;
-        Some((models.orders, models.board))
+        Some(opened.map_err(source::unreachable_port)?)
     };
     let gate = match &config.redis {
         Some(redis) if !source.is_file => {
@@ -90,7 +88,7 @@ async fn check(
     args: &VerifyArgs,
     source: &Source,
     gate: Option<&RedisGate>,
-    models: Option<&(Arc<dyn OrderBook>, Arc<dyn SalesBoard>)>,
+    models: Option<&ReadModels>,
 ) -> Result<replay::Report, CliError> {
     let witness = args.witness.as_deref().map(replay::read_witness).transpose();
     let witness = witness.map_err(seals::refused)?;
@@ -105,8 +103,8 @@ async fn check(
         page: None,
         ahead: Some((&source.events, args.jobs)),
         gate: gate.map(|gate| -> &dyn StockGate { gate }),
-        orders: models.map(|(orders, _)| orders.as_ref()),
-        board: models.map(|(_, board)| board.as_ref()),
+        orders: models.map(|models| models.orders.as_ref()),
+        board: models.map(|models| models.board.as_ref()),
         rows: Some(source.rows.as_ref()),
         chain: true,
         witness: witness.as_ref(),
