@@ -59,7 +59,10 @@ pub async fn place(
     if let Some(problem) = too_fast.take_if(|_| !app.order_rate.may_repeat(&caller)) {
         return Err(problem);
     }
-    let new = input::new_order(&text, app.provider_webhooks.provider)?;
+    let new = match input::new_order(&text, app.provider_webhooks.provider) {
+        Ok(new) => new,
+        Err(problem) => return Err(too_fast.unwrap_or(problem)),
+    };
     let order = OrderId::derive(&caller.seller, &caller.subject, new.spotlight, &key);
     if let Some(problem) = too_fast
         && known_order(&app, order).await.is_err()
